@@ -1,0 +1,213 @@
+"""What becomes of a write, of a look-up, of a verdict. A repeat is an outcome, not an error."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.common.domain.intent import ErrorDetails, ExecutionDetails, IntentEvent, IntentRecord, Receipt
+from services.common.domain.intent import SignedTransaction
+from services.common.domain.lifecycle import Status
+from services.common.errors import IntentError, Violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """Durable. `created` is False where it was known with the same content."""
+
+    receipt: Receipt
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One move asked for. Without `fence` it needs that nothing was ever signed for the intent."""
+
+    intent_id: str
+    seen_version: int
+    seen_status: Status
+    to: Status
+    actor: str
+    fence: int | None = None
+    reason: str = ""
+    transactions: tuple[SignedTransaction, ...] = ()
+    execution_details: ExecutionDetails | None = None
+    error_details: ErrorDetails | None = None
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRecord:
+    """Transactions to add, or to replace by hash, without a move."""
+
+    intent_id: str
+    seen_version: int
+    seen_status: Status
+    fence: int
+    transactions: tuple[SignedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The write is durable."""
+
+    record: IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyThere:
+    """The write had happened before."""
+
+    record: IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Another version, status or fence stands."""
+
+    record: IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not legal, or nothing there; nothing changed."""
+
+    error: IntentError
+
+
+WriteOutcome = Applied | AlreadyThere | Conflict | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestIdentity:
+    """Names a request."""
+
+    principal: str
+    method: str
+    request_id: str
+
+
+IntentKey = str | RequestIdentity
+"""An intent id, or the request that created one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRef:
+    """A lease held; `next_action_at` counts for a release only, None means at once."""
+
+    intent_id: str
+    fence: int
+    next_action_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """Filters and page; empty filters match all. `principal` empty is for services, never for callers."""
+
+    principal: str = ""
+    user_id: str = ""
+    status: Status | None = None
+    action: str = ""
+    page_size: int = 50
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentPage:
+    """Newest first; `next_page_token` empty on the last page."""
+
+    records: tuple[IntentRecord, ...]
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Events after a cursor, in order within each intent, and the position after them."""
+
+    events: tuple[IntentEvent, ...]
+    cursor: str
+    at_end: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolverStatistics:
+    """`success_rate` 0 to 1, `avg_execution_time` seconds."""
+
+    solver_id: str
+    success_rate: float
+    avg_execution_time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Intents now in each of the five statuses, and the solvers."""
+
+    counts: dict[Status, int]
+    solvers: tuple[SolverStatistics, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the validator says. `failed_stage` empty if valid; `expires_at` None if nothing bounds it.
+
+    `unavailable` names what was away where a rule could not be applied: neither valid nor refused.
+    """
+
+    valid: bool
+    failed_stage: str = ""
+    violations: tuple[Violation, ...] = ()
+    expires_at: datetime | None = None
+    unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusQuery:
+    """One look-up at the cache. `max_age` None takes any; `cached_only` never loads."""
+
+    intent_id: str
+    min_version: int = 0
+    max_age: timedelta | None = None
+    cached_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedStatus:
+    """A status as written to the store. `version` 0 is what only the chain said."""
+
+    intent_id: str
+    status: Status
+    version: int
+    principal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusAnswer:
+    """A status, the level that gave it (memory, redis, store, chain) and how old it is."""
+
+    status: CachedStatus
+    level: str
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """A token known by name."""
+
+    id: str
+    symbol: str
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the validator accepts, for GetInfo."""
+
+    network: str
+    verifying_contract: str
+    standards: tuple[str, ...]
+    actions: tuple[str, ...]
+    tokens: tuple[TokenInfo, ...]
+    signature_required: bool
+    max_lifetime: timedelta

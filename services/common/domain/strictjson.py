@@ -1,0 +1,106 @@
+"""JSON as untrusted parties send it: anything two readers could read differently is refused."""
+
+import json
+from typing import Any, Final, NoReturn
+
+MAX_DEPTH: Final = 32
+
+
+class StrictJsonError(ValueError):
+    """The text is not JSON that every reader reads alike; the message says why, for people."""
+
+
+def loads(data: bytes | str, *, max_bytes: int) -> Any:
+    """Parses UTF-8 JSON. Numbers come as int, or as `Number` (their literal) if not integral.
+
+    Raises StrictJsonError on: more than `max_bytes`, invalid UTF-8, a BOM, duplicate keys, lone surrogates,
+    NaN and Infinity, integers beyond 64 digits, nesting deeper than 32.
+    """
+    if len(data) > max_bytes:
+        raise StrictJsonError(f"longer than {max_bytes} bytes")
+    if isinstance(data, bytes):
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise StrictJsonError(f"not UTF-8 at byte {error.start}") from None
+    else:
+        text = data
+        if len(data.encode("utf-8", "surrogatepass")) > max_bytes:
+            raise StrictJsonError(f"longer than {max_bytes} bytes")
+    if text.startswith("\ufeff"):
+        raise StrictJsonError("starts with a byte order mark")
+    _check_depth(text)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=Number, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise StrictJsonError(f"{error.msg} at character {error.pos}") from None
+    if "\\u" in text or not text.isascii():
+        _check_surrogates(value)
+    return value
+
+
+class Number(str):
+    """The literal of a JSON number that is not an integer; never a float, so that nothing is rounded."""
+
+    __slots__ = ()
+
+
+def _integer(literal: str) -> int:
+    if len(literal) > 64:
+        raise StrictJsonError("a number has more than 64 digits")
+    return int(literal)
+
+
+def _constant(name: str) -> NoReturn:
+    raise StrictJsonError(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise StrictJsonError(f"duplicate key {key[:64]!r}")
+            seen.add(key)
+    return found
+
+
+def _check_depth(text: str) -> None:
+    # The C scanner recurses; count brackets outside strings first, so that hostile nesting costs nothing.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    inside = False
+    skip = False
+    for char in text:
+        if skip:
+            skip = False
+        elif inside:
+            if char == "\\":
+                skip = True
+            elif char == '"':
+                inside = False
+        elif char == '"':
+            inside = True
+        elif char in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise StrictJsonError(f"nested deeper than {MAX_DEPTH}")
+        elif char in "]}":
+            depth -= 1
+
+
+def _check_surrogates(value: Any) -> None:
+    if isinstance(value, str):
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise StrictJsonError("a string holds a lone surrogate")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_surrogates(key)
+            _check_surrogates(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_surrogates(item)
