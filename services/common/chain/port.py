@@ -1,0 +1,136 @@
+"""The chain as the suite sees it. NEAR first (`near.py`); nothing above this knows JSON-RPC."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from services.common.domain.intent import SignedTransaction
+from services.common.domain.views import ChainView, ViewAnswer
+from services.common.errors import IntentError
+
+
+class BroadcastResult(StrEnum):
+    """What a node said to signed bytes. Only evidence at a final block ends anything (P4)."""
+
+    ACCEPTED = "accepted"  # taken, or known already
+    UNKNOWN = "unknown"  # time-out, lost connection, node trouble: the same bytes go out again
+    NONCE_TAKEN = "nonce_taken"  # the access key's nonce is past this one: look it up by hash
+    EXPIRED = "expired"  # its block hash aged out: look it up by hash
+    REFUSED = "refused"  # cannot be included now (balance, key missing): nothing of it is on chain yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broadcast:
+    """`detail` is the node's own words, for logs and evidence."""
+
+    result: BroadcastResult
+    detail: str = ""
+
+
+class TxState(StrEnum):
+    """Where a transaction is, by the node's answer to its hash."""
+
+    UNKNOWN = "unknown"  # the node does not know it (which proves nothing by itself)
+    PENDING = "pending"  # known, not every receipt final
+    SUCCEEDED = "succeeded"  # every receipt outcome final, the return value a success
+    FAILED = "failed"  # every receipt outcome final, and it failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TxOutcome:
+    """What became of a transaction. `gas_used` and `total_cost` (yoctoNEAR) are sums over all receipts.
+
+    `value` is the decoded return value (JSON) of a success; `failure` the chain's own words of a failure;
+    `logs` are all log lines of all receipts in order; `block_height` the highest block seen.
+    """
+
+    state: TxState
+    gas_used: int = 0
+    total_cost: int = 0
+    value: Any = None
+    failure: str = ""
+    logs: tuple[str, ...] = ()
+    block_height: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainIntent:
+    """The contract's view of an intent at a final block: `status` None if it does not know it.
+
+    `kept` is the intent JSON as the contract keeps it (amounts as strings), None if unknown.
+    """
+
+    status: str | None
+    kept: Mapping[str, Any] | None
+    block_height: int
+    block_timestamp_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """The signer's key at a final block."""
+
+    nonce: int
+    block_hash: str
+    block_height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCall:
+    """A call to sign. `gas` in gas units, `deposit` in yoctoNEAR."""
+
+    receiver_id: str
+    method: str
+    args: Mapping[str, Any]
+    gas: int = 100 * 10**12
+    deposit: int = 0
+
+
+class Signer(Protocol):
+    """Signs with one access key; the secret never leaves it."""
+
+    @property
+    def account_id(self) -> str: ...
+
+    @property
+    def public_key(self) -> str: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """64-byte ed25519 signature over `data`."""
+        ...
+
+
+class Chain(Protocol):
+    """Calls raise IntentError DEPENDENCY_UNAVAILABLE or DEADLINE_EXCEEDED when no node answers."""
+
+    async def network(self) -> str:
+        """chain_id, such as "localnet"."""
+        ...
+
+    async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
+        """Verifier views at a final block, in the order asked."""
+        ...
+
+    async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
+        """get_intent_status and get_intent of the Verifier at a final block, in the order asked."""
+        ...
+
+    async def access_key(self, account_id: str, public_key: str) -> AccessKey:
+        """The key at the final block. Raises IntentError PERMISSION_DENIED if the account has no such key."""
+        ...
+
+    def prepare(
+        self, call: FunctionCall, signer: Signer, *, nonce: int, anchor: AccessKey, purpose: str, solver_id: str = ""
+    ) -> SignedTransaction:
+        """Signed bytes and hash, computed here; nothing is sent. `anchor` gives the block hash."""
+        ...
+
+    async def broadcast(self, signed_bytes: bytes) -> Broadcast:
+        """Sends the bytes; never raises for what a node answers."""
+        ...
+
+    async def outcome(self, tx_hash: str, sender_id: str, *, wait_final: bool = False) -> TxOutcome:
+        """Looks every receipt up. `wait_final` lets the node hold the answer until final, or its time-out
+        (then PENDING or UNKNOWN)."""
+        ...

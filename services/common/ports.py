@@ -1,0 +1,160 @@
+"""What services owe each other. The local object and the gRPC adapter both satisfy these Protocols.
+
+All are batch first: a list goes in and as many answers come out, in the same order; an item that is
+refused has an IntentError in its place. Every call may itself raise IntentError: DEPENDENCY_UNAVAILABLE,
+DEADLINE_EXCEEDED, OVERLOADED, BATCH_SIZE, INTERNAL.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from services.common.domain.feed import FeedCommand, FeedMessage
+from services.common.domain.intent import IntentRecord, NewIntent, Submission
+from services.common.domain.outcomes import (
+    Accepted,
+    CachedStatus,
+    EventPage,
+    IntentKey,
+    IntentPage,
+    LeaseRef,
+    ListQuery,
+    Rules,
+    Statistics,
+    StatusAnswer,
+    StatusQuery,
+    TransactionRecord,
+    Transition,
+    Verdict,
+    WriteOutcome,
+)
+from services.common.domain.views import ChainView, ViewAnswer
+from services.common.errors import IntentError
+
+
+class Validator(Protocol):
+    """Every rule an intent must meet."""
+
+    async def validate(self, submissions: Sequence[Submission], *, stored: bool = False) -> Sequence[Verdict]:
+        """Up to 256. `stored` True where the intents are stored: their own nonce does not count against them."""
+        ...
+
+    async def rules(self) -> Rules:
+        """What is accepted, for GetInfo."""
+        ...
+
+
+class IntentCreator(Protocol):
+    """Durable, idempotent acceptance."""
+
+    async def create(self, intents: Sequence[NewIntent]) -> Sequence[Accepted | IntentError]:
+        """Up to 1000. Item errors: ALREADY_EXISTS (another principal's), ID_TAKEN (same id, other content),
+        REQUEST_REUSED (same request_id, other content), NONCE_HELD (the signer's nonce is another intent's)."""
+        ...
+
+
+class IntentReader(Protocol):
+    """Records as the truth has them."""
+
+    async def get(self, keys: Sequence[IntentKey]) -> Sequence[IntentRecord | None]:
+        """Up to 1000; None where unknown."""
+        ...
+
+    async def list(self, query: ListQuery) -> IntentPage:
+        """Newest first. Raises PAGE_TOKEN_INVALID."""
+        ...
+
+    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
+        """Counts over what matches; empty matches all."""
+        ...
+
+
+class IntentMover(Protocol):
+    """Compare-and-set moves."""
+
+    async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
+        """Up to 1000. Applied, AlreadyThere (same status reached before), Conflict (something else stands),
+        Refused (ILLEGAL_MOVE, FOREIGN_WRITE, NOT_CANCELLABLE: no fence but signed bytes are stored,
+        INTENT_NOT_FOUND). A Transition without fence requires that no transaction is stored."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """Claims under a fence."""
+
+    async def claim(
+        self, owner: str, *, limit: int, lease_ms: int, reclaim: bool = False
+    ) -> Sequence[IntentRecord]:
+        """Due non-terminal intents, most overdue first, each under a fresh fence (record.lease). `reclaim`
+        also takes back unexpired leases of this same owner (once after a restart)."""
+        ...
+
+    async def renew(self, leases: Sequence[LeaseRef], *, lease_ms: int) -> Sequence[bool]:
+        """False: another holds it now."""
+        ...
+
+    async def release(self, leases: Sequence[LeaseRef]) -> Sequence[bool]:
+        """Gives back; due again at next_action_at. False: another held it already."""
+        ...
+
+    async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:
+        """Adds or replaces (by hash) signed transactions; needs version, status and fence. Same four outcomes."""
+        ...
+
+
+class EventLog(Protocol):
+    """Every move once, in order within each intent."""
+
+    async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
+        """After `cursor` ("" from the oldest kept). `tail` answers only the newest cursor. Raises
+        CURSOR_INVALID (not ours, another store's), CURSOR_EXPIRED (older than what is kept)."""
+        ...
+
+    def watch_events(self, cursor: str = "", *, tail: bool = False) -> AsyncIterator[EventPage]:
+        """The same, then live; pages without events are positions. The first page comes at once. Same errors."""
+        ...
+
+
+class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, EventLog, Protocol):
+    """The store, whole."""
+
+
+class StatusCache(Protocol):
+    """Fast statuses; never an older one."""
+
+    async def get_statuses(self, queries: Sequence[StatusQuery]) -> Sequence[StatusAnswer | IntentError | None]:
+        """Up to 1000. None where no level knows it."""
+        ...
+
+    async def put_statuses(self, statuses: Sequence[CachedStatus]) -> None:
+        """A newer version wins in every level; Redis where it can be reached."""
+        ...
+
+    async def invalidate(self, intent_ids: Sequence[str]) -> None:
+        """Forgets in every level."""
+        ...
+
+
+class ChainViews(Protocol):
+    """Views of the Verifier contract, cached."""
+
+    async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
+        """Up to 1000; DEPENDENCY_UNAVAILABLE in place of an answer the chain could not give."""
+        ...
+
+
+class Cache(StatusCache, ChainViews, Protocol):
+    """The cache, whole."""
+
+
+class Notifier(Protocol):
+    """The event log, once to each edge."""
+
+    def feed(self, commands: AsyncIterator[FeedCommand]) -> AsyncIterator[FeedMessage]:
+        """The first command is Open. Ends when `commands` ends or the caller closes; raises IntentError
+        (DEPENDENCY_UNAVAILABLE, DRAINING) when this notifier goes: take the feed up again elsewhere with
+        the last cursor. The first message is `subscribed=0` or a reset."""
+        ...
+
+    async def wake(self, intent_ids: Sequence[str]) -> None:
+        """A hint that something was written."""
+        ...
