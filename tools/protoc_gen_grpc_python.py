@@ -19,7 +19,7 @@ def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
         descriptors.write_bytes(FileDescriptorSet(file=request.proto_file).SerializeToString())
         out.mkdir()
         arguments = ["protoc", f"--descriptor_set_in={descriptors}", f"--grpc_python_out={out}"]
-        if protoc.main([*arguments, *request.file_to_generate]) != 0:
+        if protoc.main([*arguments, *request.file_to_generate]) != 0:  # type: ignore[no-untyped-call]
             response.error = "grpc_python failed, its message is on stderr"
             return response
         for path in sorted(out.rglob("*.py")):
