@@ -1,0 +1,115 @@
+"""Fixtures of all tests: real servers on free ports, one per test process, a database of its own for each test.
+
+REDIS_URL and MONGODB_URL put servers of your choice in their place: the Redis database that is named is emptied before
+each test, on MongoDB every test gets a new database, dropped afterwards.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pymongo
+import pytest
+import redis
+
+from tests.harness import servers
+from tests.harness.servers import ServerProcess
+
+REDIS_URL = os.environ.pop("REDIS_URL", "")
+MONGODB_URL = os.environ.pop("MONGODB_URL", "")
+NO_SKIPS = os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With CI=true a skipped test is a failed one: there, everything that tests need must be there."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"with CI=true a skip is a failure: {reason}"
+
+
+Starter = Callable[[Path], ServerProcess]
+
+
+def _serve(name: str, make: Starter, folders: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    lacking = servers.missing(name)
+    if lacking:
+        pytest.skip(f"missing: {lacking}")
+    server = make(folders.mktemp(name))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Shared by the tests of this process: leave it running. For kill tests make your own with servers.valkey()."""
+    yield from _serve("valkey", servers.valkey, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """SecantusDB, shared: leave it running."""
+    yield from _serve("secantus", servers.secantus, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def mongo_java_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """mongo-java-server on an H2 file, shared: leave it running. For kill tests make your own: servers.mongo_java()."""
+    yield from _serve("mongo-java", servers.mongo_java, tmp_path_factory)
+
+
+@pytest.fixture
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """An empty Redis database."""
+    if REDIS_URL:
+        with redis.Redis.from_url(REDIS_URL) as client:
+            client.flushdb()
+        return REDIS_URL
+    server: ServerProcess = request.getfixturevalue("redis_server")
+    return server.new_database()
+
+
+@pytest.fixture
+def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of an empty MongoDB database, its name in the path; SecantusDB unless MONGODB_URL says otherwise."""
+    yield from _mongo_database(request, "mongo_server")
+
+
+@pytest.fixture
+def mongo_java_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As mongo_url, on the imitation that stands load and concurrency."""
+    yield from _mongo_database(request, "mongo_java_server")
+
+
+@pytest.fixture(params=["given"] if MONGODB_URL else ["secantus", "java"])
+def any_mongo(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of an empty database, once on each MongoDB there is."""
+    yield from _mongo_database(request, "mongo_java_server" if request.param == "java" else "mongo_server")
+
+
+def _mongo_database(request: pytest.FixtureRequest, fixture: str) -> Iterator[str]:
+    if not MONGODB_URL:
+        server: ServerProcess = request.getfixturevalue(fixture)
+        yield server.new_database()
+        return
+    database = f"intents_test_{os.urandom(6).hex()}"
+    url = servers.mongo_database_url(MONGODB_URL, database)
+    yield url
+    with pymongo.MongoClient[dict[str, object]](url) as client:
+        client.drop_database(database)
