@@ -1,0 +1,1 @@
+"""Proto <-> domain of the values every service speaks. No rules live here, only shape."""

@@ -1,0 +1,1 @@
+"""The ports of `common.ports`, spoken over gRPC."""

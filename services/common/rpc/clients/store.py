@@ -1,0 +1,116 @@
+"""Store over gRPC."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import grpc
+
+from intents.store.v1 import store_service_pb2 as pb
+from intents.store.v1.store_service_pb2_grpc import StoreServiceStub
+from services.common.convert.intents import (
+    events_from_proto,
+    new_to_proto,
+    record_from_proto,
+    status_to_proto,
+)
+from services.common.convert.writes import (
+    created_from_proto,
+    key_to_proto,
+    lease_to_proto,
+    statistics_from_proto,
+    transition_to_proto,
+    tx_record_to_proto,
+    write_from_proto,
+)
+from services.common.domain.intent import IntentRecord, NewIntent
+from services.common.domain.outcomes import (
+    Accepted,
+    EventPage,
+    IntentKey,
+    IntentPage,
+    LeaseRef,
+    ListQuery,
+    Statistics,
+    TransactionRecord,
+    Transition,
+    WriteOutcome,
+)
+from services.common.errors import IntentError
+from services.common.rpc.call import call, stream
+
+
+class GrpcStore:
+    """Satisfies `common.ports.Store`."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = StoreServiceStub(channel)
+
+    async def create(self, intents: Sequence[NewIntent]) -> Sequence[Accepted | IntentError]:
+        request = pb.CreateIntentsRequest(intents=[new_to_proto(new) for new in intents])
+        response = await call(self._stub.CreateIntents, request)
+        return [created_from_proto(outcome) for outcome in response.outcomes]
+
+    async def get(self, keys: Sequence[IntentKey]) -> Sequence[IntentRecord | None]:
+        response = await call(
+            self._stub.GetIntents, pb.GetIntentsRequest(keys=[key_to_proto(key) for key in keys])
+        )
+        return [
+            record_from_proto(answer.record) if answer.HasField("record") else None
+            for answer in response.answers
+        ]
+
+    async def list(self, query: ListQuery) -> IntentPage:
+        request = pb.ListIntentsRequest(
+            principal=query.principal,
+            user_id=query.user_id,
+            action=query.action,
+            page_size=query.page_size,
+            page_token=query.page_token,
+        )
+        if query.status is not None:
+            request.status = status_to_proto(query.status)
+        response = await call(self._stub.ListIntents, request)
+        return IntentPage(
+            records=tuple(record_from_proto(record) for record in response.records),
+            next_page_token=response.next_page_token,
+        )
+
+    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
+        request = pb.GetStatisticsRequest(principal=principal, user_id=user_id)
+        return statistics_from_proto(await call(self._stub.GetStatistics, request))
+
+    async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
+        request = pb.TransitionIntentsRequest(transitions=[transition_to_proto(move) for move in moves])
+        response = await call(self._stub.TransitionIntents, request)
+        return [write_from_proto(outcome) for outcome in response.outcomes]
+
+    async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:
+        request = pb.RecordTransactionsRequest(records=[tx_record_to_proto(record) for record in records])
+        response = await call(self._stub.RecordTransactions, request)
+        return [write_from_proto(outcome) for outcome in response.outcomes]
+
+    async def claim(
+        self, owner: str, *, limit: int, lease_ms: int, reclaim: bool = False
+    ) -> Sequence[IntentRecord]:
+        request = pb.ClaimIntentsRequest(owner=owner, limit=limit, lease_ms=lease_ms, reclaim=reclaim)
+        response = await call(self._stub.ClaimIntents, request)
+        return [record_from_proto(record) for record in response.records]
+
+    async def renew(self, leases: Sequence[LeaseRef], *, lease_ms: int) -> Sequence[bool]:
+        request = pb.RenewLeasesRequest(leases=[lease_to_proto(lease) for lease in leases], lease_ms=lease_ms)
+        return list((await call(self._stub.RenewLeases, request)).held)
+
+    async def release(self, leases: Sequence[LeaseRef]) -> Sequence[bool]:
+        request = pb.ReleaseIntentsRequest(leases=[lease_to_proto(lease) for lease in leases])
+        return list((await call(self._stub.ReleaseIntents, request)).held)
+
+    async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
+        request = pb.ListEventsRequest(cursor=cursor, limit=limit, tail=tail)
+        response = await call(self._stub.ListEvents, request)
+        return EventPage(
+            events=events_from_proto(response.events), cursor=response.cursor, at_end=response.at_end
+        )
+
+    async def watch_events(self, cursor: str = "", *, tail: bool = False) -> AsyncIterator[EventPage]:
+        async with stream(self._stub.WatchEvents, pb.WatchEventsRequest(cursor=cursor, tail=tail)) as opened:
+            async for page in opened:
+                yield EventPage(events=events_from_proto(page.events), cursor=page.cursor)
