@@ -1,0 +1,70 @@
+"""Text forms of bytes: base58, strict base64, and `curve:<base58>` keys. Every refusal is a ValueError."""
+
+import base64
+import binascii
+from typing import Final
+
+ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
+MAX_BASE58: Final = 1024
+"""Longest base58 text taken, in characters: decoding costs the square of it."""
+
+
+def b58encode(data: bytes) -> str:
+    """Base58 (Bitcoin alphabet); each leading zero byte becomes a leading '1'."""
+    number = int.from_bytes(data, "big")
+    digits: list[str] = []
+    while number:
+        number, rest = divmod(number, 58)
+        digits.append(ALPHABET[rest])
+    zeros = len(data) - len(data.lstrip(b"\0"))
+    return "1" * zeros + "".join(reversed(digits))
+
+
+def b58decode(text: str, *, max_length: int = MAX_BASE58) -> bytes:
+    """Bytes of `text`. Raises ValueError above `max_length` characters or on a foreign character."""
+    if len(text) > max_length:
+        raise ValueError(f"base58 text longer than {max_length} characters")
+    number = 0
+    try:
+        for character in text:
+            number = number * 58 + _VALUE[character]
+    except KeyError:
+        raise ValueError("not base58") from None
+    zeros = len(text) - len(text.lstrip("1"))
+    return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def b64decode(text: str, *, length: int | None = None) -> bytes:
+    """Bytes of standard padded base64 in its one canonical spelling; `length` is the exact byte count asked."""
+    try:
+        raw = text.encode("ascii")
+        data = base64.b64decode(raw, validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise ValueError("not base64") from None
+    if base64.b64encode(data) != raw:
+        raise ValueError("not canonical base64")
+    if length is not None and len(data) != length:
+        raise ValueError(f"{len(data)} bytes where {length} are expected")
+    return data
+
+
+def b64encode(data: bytes) -> str:
+    """Standard padded base64."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def parse_key(text: str, *, curve: str = "ed25519", length: int = 32) -> bytes:
+    """Bytes of `curve:<base58>` (a key or a signature of `length` bytes). Raises ValueError."""
+    prefix, colon, body = text.partition(":")
+    if not colon or prefix != curve:
+        raise ValueError(f"expected {curve}:<base58>")
+    data = b58decode(body, max_length=2 * length)
+    if len(data) != length:
+        raise ValueError(f"{len(data)} bytes where {length} are expected")
+    return data
+
+
+def format_key(data: bytes, *, curve: str = "ed25519") -> str:
+    """`curve:<base58>`."""
+    return f"{curve}:{b58encode(data)}"

@@ -1,0 +1,1 @@
+"""gRPC runtime shared by all services: server, channel, deadlines, errors, coalescing, process life."""

@@ -1,0 +1,146 @@
+"""Many callers, few batches: send at once when idle, gather while a batch is in flight.
+
+A unary call costs about a millisecond, an item in a batch some microseconds; a fixed linger would make a
+lone caller wait for nobody.
+"""
+
+import asyncio
+import contextvars
+import dataclasses
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from opentelemetry.trace import SpanContext
+
+from services.common.errors import IntentError, Reason
+from services.common.observe import logs, trace
+from services.common.rpc import deadline
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MAX_LINKS: Final = 32
+"""Spans a batch is linked to at most."""
+
+
+class _Waiting(NamedTuple, Generic[Item]):
+    item: Item
+    expires: float | None
+    span: SpanContext | None
+
+
+class Coalescer(Generic[Item, Result]):
+    """Awaitable per item over a batch call.
+
+    `send` gets up to `max_batch` items and answers per item, in order, a result or an IntentError. One batch
+    is in flight at a time; up to `max_in_flight` once `max_batch` items wait. Above `max_waiting` items
+    OVERLOADED is raised. A batch hangs on its first item's span and links to the others'; its deadline is
+    the latest of its items'.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | IntentError]]],
+        *,
+        name: str = "batch",
+        max_batch: int = 256,
+        max_in_flight: int = 1,
+        max_waiting: int = 10_000,
+    ) -> None:
+        self._send = send
+        self._name = name
+        self._max_batch = max_batch
+        self._max_in_flight = max_in_flight
+        self._max_waiting = max_waiting
+        self._waiting: dict[asyncio.Future[Result], _Waiting[Item]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def __call__(self, item: Item) -> Result:
+        """The item's own result, or its own error. Cancelling withdraws an item not sent yet."""
+        waiting = self._waiting
+        if self._closed:
+            raise IntentError(Reason.DRAINING, "The service is shutting down.", retry_after=0.5)
+        if len(waiting) >= self._max_waiting:
+            raise IntentError(Reason.OVERLOADED, "Too many calls wait for an answer.", retry_after=0.5)
+        left = deadline.remaining()
+        expires = None if left is None else time.monotonic() + left
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        waiting[answer] = _Waiting(item, expires, trace.current())
+        running = len(self._tasks)
+        if running == 0 or (running < self._max_in_flight and len(waiting) >= self._max_batch):
+            # a context of its own: the batch belongs to no caller's deadline or intent
+            task = asyncio.create_task(self._run(), name=f"{self._name}-batch", context=contextvars.Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            return await answer
+        finally:
+            waiting.pop(answer, None)
+
+    async def aclose(self) -> None:
+        """Stop; whoever still waits gets DRAINING."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for answer in list(self._waiting):
+            if not answer.done():
+                answer.set_exception(
+                    IntentError(Reason.DRAINING, "The service is shutting down.", retry_after=0.5)
+                )
+
+    async def _run(self) -> None:
+        me = asyncio.current_task()
+        while self._waiting:
+            answers = list(islice(self._waiting, self._max_batch))
+            batch = [self._waiting.pop(answer) for answer in answers]
+            results = await self._batch(batch, answers)
+            for answer, result in zip(answers, results, strict=True):
+                if answer.done():
+                    continue
+                if isinstance(result, IntentError):
+                    # a copy for each caller: raising one instance in many tasks would chain their stacks
+                    answer.set_exception(dataclasses.replace(result))
+                else:
+                    answer.set_result(result)
+            # let the callers just answered queue their next item before deciding that nobody waits
+            await asyncio.sleep(0)
+        if me is not None:
+            self._tasks.discard(me)
+
+    async def _batch(
+        self, batch: list[_Waiting[Item]], answers: list[asyncio.Future[Result]]
+    ) -> Sequence[Result | IntentError]:
+        expiries = [waiting.expires for waiting in batch if waiting.expires is not None]
+        latest = max(expiries) - time.monotonic() if len(expiries) == len(batch) else None
+        deadline.begin(latest)
+        spans = [waiting.span for waiting in batch if waiting.span is not None]
+        sampled = [span for span in spans if span.trace_flags & 1] if trace.exporting() else []
+        parent, links = (sampled[0], sampled[1 : MAX_LINKS + 1]) if sampled else (next(iter(spans), None), [])
+        try:
+            with trace.span(self._name, parent=parent, links=links, attributes={"batch.size": len(batch)}):
+                results = await self._send([waiting.item for waiting in batch])
+            if len(results) != len(batch):
+                raise ValueError(f"{len(results)} results for {len(batch)} items")
+            return results
+        except IntentError as error:
+            return [error] * len(batch)
+        except asyncio.CancelledError:
+            for answer in answers:
+                if not answer.done():
+                    answer.set_exception(
+                        IntentError(Reason.DRAINING, "The service is shutting down.", retry_after=0.5)
+                    )
+            raise
+        except Exception as error:
+            logs.event(
+                logger, logging.ERROR, "batch.failed", batch=self._name, size=len(batch), exc_info=error
+            )
+            return [IntentError(Reason.INTERNAL, "The service failed on this call.")] * len(batch)
