@@ -71,7 +71,7 @@ class _Meters:
     __slots__ = ("_duration", "_method", "_requests", "_service", "in_flight")
 
     def __init__(self, observe: Observe, method: str) -> None:
-        _, self._service, self._method = method.split("/")
+        self._service, _, self._method = method.strip("/").rpartition("/")
         names = ("service", "method")
         self._requests = metrics.counter(
             observe.registry, "rpc_client_requests_total", "Calls made, by gRPC code", (*names, "code")

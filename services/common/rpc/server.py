@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from services.common.config import ServiceSettings
 from services.common.observe import Observe, logs
