@@ -128,7 +128,7 @@ lint: $(TOOLS) $(GENERATED) ## format, lint, types, imports, contracts; changes 
 	@$(VENV)/bin/ruff format --quiet --check $(CODE) || { echo "not formatted: make format"; $(VENV)/bin/ruff format --check $(CODE); }
 	@$(VENV)/bin/ruff check --quiet $(CODE)
 	@$(VENV)/bin/mypy $(TYPED)
-	@$(VENV)/bin/lint-imports --no-timings
+	@$(VENV)/bin/lint-imports --no-logo
 	@$(BUF) lint
 	@$(BUF) format protos --diff --exit-code
 	@$(MAKE) --no-print-directory breaking
