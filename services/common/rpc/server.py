@@ -163,8 +163,9 @@ async def serve(
         await servicer.set(name, _NOT_SERVING)
     exempt = cast(grpc.aio.Server, _Registrar(server, guard, exempt=True))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, exempt)
-    reflection.enable_server_reflection(
-        (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), exempt
+    shown = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+        reflection.aio.ReflectionServicer(shown), exempt
     )
     register(cast(grpc.aio.Server, _Registrar(server, guard)))
     server.add_generic_rpc_handlers((_Unknown(guard),))
