@@ -1,0 +1,82 @@
+"""The Signer port over a NEAR credentials file."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from nacl.signing import SigningKey
+
+from services.common.encoding import format_key, parse_key
+
+_MAX_FILE: Final = 64 * 1024
+
+
+class KeyFileError(ValueError):
+    """The key file cannot be used; the message names the file and what is wrong, never what is in it."""
+
+
+class KeyFileSigner:
+    """One access key. The secret lives in the key object alone; repr shows account and public key."""
+
+    __slots__ = ("_account_id", "_key", "_public_key")
+
+    def __init__(self, account_id: str, secret: bytes) -> None:
+        """`secret` is the 32-byte seed."""
+        self._account_id = account_id
+        self._key = SigningKey(secret)
+        self._public_key = format_key(bytes(self._key.verify_key))
+
+    @classmethod
+    def load(cls, path: Path, index: int = 0) -> "KeyFileSigner":
+        """Reads `{account_id, public_key, private_key}`, or the entry `index` of a list of such.
+
+        `private_key` (or `secret_key`) is "ed25519:<base58 of 64 bytes>", seed then public key. Raises KeyFileError.
+        """
+        try:
+            with path.open("rb") as file:
+                raw = file.read(_MAX_FILE + 1)
+        except OSError as error:
+            raise KeyFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        if len(raw) > _MAX_FILE:
+            raise KeyFileError(f"{path}: larger than a key file is")
+        try:
+            value = json.loads(raw)
+        except ValueError:
+            raise KeyFileError(f"{path}: not JSON") from None
+        entries = value if isinstance(value, list) else [value]
+        if not 0 <= index < len(entries):
+            raise KeyFileError(f"{path}: has {len(entries)} key(s), number {index} was asked for")
+        return cls._from_entry(path, entries[index])
+
+    @classmethod
+    def _from_entry(cls, path: Path, entry: object) -> "KeyFileSigner":
+        if not isinstance(entry, dict):
+            raise KeyFileError(f"{path}: not a JSON object with account_id, public_key, private_key")
+        account, secret = entry.get("account_id"), entry.get("private_key", entry.get("secret_key"))
+        if not isinstance(account, str) or not account:
+            raise KeyFileError(f"{path}: account_id is missing")
+        if not isinstance(secret, str):
+            raise KeyFileError(f"{path}: private_key is missing")
+        try:
+            pair = parse_key(secret, length=64)
+        except ValueError:
+            raise KeyFileError(f"{path}: private_key is not ed25519:<base58 of 64 bytes>") from None
+        signer = cls(account, pair[:32])
+        named = entry.get("public_key", signer.public_key)
+        if format_key(pair[32:]) != signer.public_key or named != signer.public_key:
+            raise KeyFileError(f"{path}: public_key does not belong to private_key")
+        return signer
+
+    @property
+    def account_id(self) -> str:
+        return self._account_id
+
+    @property
+    def public_key(self) -> str:
+        return self._public_key
+
+    def sign(self, data: bytes) -> bytes:
+        return bytes(self._key.sign(data).signature)
+
+    def __repr__(self) -> str:
+        return f"KeyFileSigner({self._account_id}, {self._public_key})"

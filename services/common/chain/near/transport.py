@@ -1,0 +1,117 @@
+"""JSON-RPC to a NEAR node: over HTTP, or to a node in this process."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol
+
+import aiohttp
+import orjson
+
+from services.common.chain.near.errors import NearError, near_error
+from services.common.errors import IntentError, Reason, unavailable
+
+DEFAULT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 3.0
+MAX_ANSWER: Final = 8 << 20
+"""Bytes of one answer; a node gone wrong must not fill this process."""
+
+
+class Transport(Protocol):
+    """One JSON-RPC call."""
+
+    async def call(self, method: str, params: object, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
+        """The `result`. Raises NearError for the node's own error, IntentError DEPENDENCY_UNAVAILABLE or
+        DEADLINE_EXCEEDED when there is no answer within `timeout` seconds."""
+        ...
+
+
+class HttpTransport:
+    """POSTs to one URL over pooled connections. Use `open_http`."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._session = session
+        self._ids = itertools.count(1)
+
+    async def call(self, method: str, params: object, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
+        body = orjson.dumps({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params})
+        bounds = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
+        try:
+            async with self._session.post(self._url, data=body, timeout=bounds) as response:
+                raw = await _bounded(response)
+        except TimeoutError:
+            raise IntentError(
+                Reason.DEADLINE_EXCEEDED,
+                "The chain node did not answer in time.",
+                metadata={"dependency": "chain"},
+            ) from None
+        except (aiohttp.ClientError, OSError):
+            raise unavailable("chain node") from None
+        # nearcore gives its errors HTTP status codes too: the body is read whatever the code
+        try:
+            answer = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise unavailable("chain node") from None
+        return unpack(answer)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.content.iter_chunked(1 << 16):
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            raise unavailable("chain node")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def unpack(answer: object) -> Any:
+    """The result of a JSON-RPC answer. Raises NearError, also for a view's error in its old place."""
+    if not isinstance(answer, Mapping) or ("result" not in answer and not answer.get("error")):
+        raise unavailable("chain node")
+    if answer.get("error"):
+        raise near_error(answer["error"])
+    result = answer["result"]
+    if isinstance(result, Mapping) and isinstance(result.get("error"), str) and "result" not in result:
+        # nearcore's `query` answered a failing view this way for years, and some nodes still do
+        raise NearError("HANDLER_ERROR", "CONTRACT_EXECUTION_ERROR", message=result["error"])
+    return result
+
+
+@asynccontextmanager
+async def open_http(url: str, *, connections: int = 512) -> AsyncIterator[HttpTransport]:
+    """Connections to the node at `url` are kept and closed at the end."""
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30)
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        yield HttpTransport(url, session)
+
+
+class LocalTransport:
+    """A node in this process: `handle(method, params)` returns the result or raises `refusal`, whose `error_of`
+    is the NEAR error object."""
+
+    def __init__(
+        self,
+        handle: Callable[[str, Any], Awaitable[Any]],
+        refusal: type[Exception],
+        error_of: Callable[[Any], object],
+    ) -> None:
+        self._handle = handle
+        self._refusal = refusal
+        self._error_of = error_of
+
+    async def call(self, method: str, params: object, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
+        try:
+            async with asyncio.timeout(timeout):
+                return unpack({"result": await self._handle(method, params)})
+        except TimeoutError:
+            raise IntentError(
+                Reason.DEADLINE_EXCEEDED,
+                "The chain node did not answer in time.",
+                metadata={"dependency": "chain"},
+            ) from None
+        except self._refusal as error:
+            raise near_error(self._error_of(error)) from None

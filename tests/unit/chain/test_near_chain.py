@@ -1,0 +1,223 @@
+"""The NEAR adapter against a scripted node: finality, sums, views, unknown told from failed."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from services.common.chain.near.chain import NearChain
+from services.common.chain.near.errors import NearError
+from services.common.chain.near.transport import LocalTransport, open_http, unpack
+from services.common.chain.port import BroadcastResult, TxState
+from services.common.domain.views import CurrentSalt, HasPublicKey, IsNonceUsed, IsValidSalt
+from services.common.errors import IntentError, Reason
+from tests.unit.chain.scripted import Scripted
+
+
+def ran(
+    name: str, *, gas: int, cost: int, then: tuple[str, ...] = (), block: str = "b1", logs: Any = ()
+) -> Any:
+    return {
+        "id": name,
+        "block_hash": block,
+        "outcome": {
+            "gas_burnt": gas,
+            "tokens_burnt": str(cost),
+            "receipt_ids": list(then),
+            "logs": list(logs),
+        },
+    }
+
+
+def status(value: object, *, reached: str = "FINAL", receipts: Any = None) -> dict[str, Any]:
+    outcomes = [
+        ran("r1", gas=20, cost=200, then=("r2",), logs=["one"]),
+        ran("r2", gas=3, cost=30, block="b2"),
+    ]
+    return {
+        "final_execution_status": reached,
+        "status": value,
+        "transaction_outcome": ran("tx", gas=1, cost=10, then=("r1",)),
+        "receipts_outcome": outcomes if receipts is None else receipts,
+    }
+
+
+SUCCESS = {"SuccessValue": base64.b64encode(b"true").decode()}
+PANIC = {
+    "Failure": {
+        "ActionError": {
+            "index": 0,
+            "kind": {"FunctionCallError": {"ExecutionError": "Smart contract panicked: no such thing"}},
+        }
+    }
+}
+BLOCKS = {"b1": 11, "b2": 12}
+
+
+def block(params: Any) -> Any:
+    name = params.get("block_id", "final")
+    return {"header": {"height": BLOCKS.get(name, 20), "hash": name, "timestamp_nanosec": "777"}}
+
+
+def chain(**answers: Any) -> NearChain:
+    return NearChain(Scripted({"block": block, **answers}), "verifier.near")
+
+
+async def test_gas_and_cost_are_summed_over_the_transaction_and_all_receipts() -> None:
+    found = await chain(EXPERIMENTAL_tx_status=status(SUCCESS)).outcome("h", "s.near", wait_final=True)
+    assert (found.state, found.gas_used, found.total_cost) == (TxState.SUCCEEDED, 24, 240)
+    assert (found.value, found.logs, found.block_height) == (True, ("one",), 12)
+
+
+async def test_a_failure_keeps_the_contracts_own_words() -> None:
+    found = await chain(EXPERIMENTAL_tx_status=status(PANIC)).outcome("h", "s.near")
+    assert (found.state, found.failure) == (TxState.FAILED, "Smart contract panicked: no such thing")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(SUCCESS, reached="EXECUTED"),
+        status(PANIC, reached="EXECUTED_OPTIMISTIC"),
+        status(SUCCESS, receipts=[ran("r1", gas=1, cost=1, then=("r2",))]),
+        status("Started", reached="INCLUDED_FINAL"),
+        {"final_execution_status": "NONE"},
+    ],
+)
+async def test_p04_an_outcome_counts_only_when_every_receipt_is_final(answer: Any) -> None:
+    found = await chain(EXPERIMENTAL_tx_status=answer).outcome("h", "s.near")
+    assert found.state is TxState.PENDING
+
+
+async def test_p04_a_time_out_of_the_node_is_pending_or_unknown_never_failed() -> None:
+    late = NearError("HANDLER_ERROR", "TIMEOUT_ERROR")
+    absent = NearError("HANDLER_ERROR", "UNKNOWN_TRANSACTION")
+    held = chain(EXPERIMENTAL_tx_status=[late, status(SUCCESS, reached="EXECUTED")])
+    assert (await held.outcome("h", "s.near", wait_final=True)).state is TxState.PENDING
+    gone = chain(EXPERIMENTAL_tx_status=[late, absent])
+    assert (await gone.outcome("h", "s.near", wait_final=True)).state is TxState.UNKNOWN
+
+
+async def test_p04_a_node_that_cannot_answer_is_unavailable() -> None:
+    for cause in ("INTERNAL_ERROR", "NO_SYNCED_BLOCKS", "BRAND_NEW"):
+        with pytest.raises(IntentError) as refused:
+            await chain(EXPERIMENTAL_tx_status=NearError("HANDLER_ERROR", cause)).outcome("h", "s.near")
+        assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "answer", [{"status": SUCCESS, "transaction_outcome": {}}, status(SUCCESS, receipts=[{}])]
+)
+async def test_p10_an_answer_that_is_none_is_unavailable(answer: Any) -> None:
+    with pytest.raises(IntentError) as refused:
+        await chain(EXPERIMENTAL_tx_status=answer).outcome("h", "s.near")
+    assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
+
+
+async def test_a_broadcast_never_raises() -> None:
+    taken = NearError(
+        "HANDLER_ERROR",
+        "INVALID_TRANSACTION",
+        data={"TxExecutionError": {"InvalidTxError": {"InvalidNonce": {}}}},
+    )
+    away = IntentError(Reason.DEPENDENCY_UNAVAILABLE, "away")
+    near = chain(send_tx=[{"final_execution_status": "NONE"}, taken, away])
+    results = [(await near.broadcast(b"bytes")).result for _ in range(3)]
+    assert results == [BroadcastResult.ACCEPTED, BroadcastResult.NONCE_TAKEN, BroadcastResult.UNKNOWN]
+
+
+def view(values: dict[str, Any]) -> Any:
+    def answer(params: Any) -> Any:
+        value = values[params["method_name"]]
+        if isinstance(value, Exception):
+            return value
+        return {"result": list(json.dumps(value).encode()), "block_height": 20, "block_hash": "final"}
+
+    return answer
+
+
+async def test_views_are_asked_at_a_final_block_and_answered_in_order() -> None:
+    node = Scripted({
+        "query": view({
+            "has_public_key": True, "is_nonce_used": NearError("HANDLER_ERROR", "UNAVAILABLE_SHARD"),
+            "current_salt": "01020304", "is_valid_salt": False,
+        })
+    })  # fmt: skip
+    asked = [
+        HasPublicKey("a.near", "ed25519:k"),
+        IsNonceUsed("a.near", b"\0" * 32),
+        CurrentSalt(),
+        IsValidSalt(b"abcd"),
+    ]
+    key, nonce, salt, valid = await NearChain(node, "verifier.near").views(asked)
+    assert not isinstance(key, IntentError) and key.value is True and key.block_height == 20
+    assert isinstance(nonce, IntentError) and nonce.reason is Reason.DEPENDENCY_UNAVAILABLE
+    assert not isinstance(salt, IntentError) and salt.value == b"\1\2\3\4"
+    assert not isinstance(valid, IntentError) and valid.value is False
+    sent = {
+        params["method_name"]: json.loads(base64.b64decode(params["args_base64"])) for _, params in node.asked
+    }
+    assert sent["is_nonce_used"] == {"account_id": "a.near", "nonce": base64.b64encode(b"\0" * 32).decode()}
+    assert sent["is_valid_salt"] == {"salt": "61626364"}
+    assert all(params["finality"] == "final" for _, params in node.asked)
+
+
+async def test_intents_of_one_batch_are_read_at_one_final_block() -> None:
+    node = Scripted(
+        {"block": block, "query": view({"get_intent_status": "verified", "get_intent": {"id": "a"}})}
+    )
+    first, second = await NearChain(node, "verifier.near").intents(["a", "b"])
+    assert not isinstance(first, IntentError) and not isinstance(second, IntentError)
+    assert (first.status, first.kept, first.block_height, first.block_timestamp_ns) == (
+        "verified",
+        {"id": "a"},
+        20,
+        777,
+    )
+    assert [method for method, _ in node.asked].count("block") == 1
+    assert {params["block_id"] for method, params in node.asked if method == "query"} == {"final"}
+
+
+async def test_an_intent_the_contract_does_not_know_costs_one_view() -> None:
+    node = Scripted({"block": block, "query": view({"get_intent_status": None})})
+    (found,) = await NearChain(node, "verifier.near").intents(["a"])
+    assert not isinstance(found, IntentError) and (found.status, found.kept) == (None, None)
+    assert [method for method, _ in node.asked] == ["block", "query"]
+
+
+async def test_a_missing_access_key_is_said_plainly() -> None:
+    with pytest.raises(IntentError) as refused:
+        await chain(query=NearError("HANDLER_ERROR", "UNKNOWN_ACCESS_KEY")).access_key("r.near", "ed25519:k")
+    assert refused.value.reason is Reason.PERMISSION_DENIED
+
+
+class Refusal(Exception):
+    def __init__(self) -> None:
+        self.error = {"name": "HANDLER_ERROR", "cause": {"name": "UNKNOWN_BLOCK", "info": {}}}
+
+
+async def test_a_node_in_this_process_is_called_directly() -> None:
+    async def handle(method: str, params: Any) -> Any:
+        if method == "fail":
+            raise Refusal
+        return {"method": method}
+
+    transport = LocalTransport(handle, Refusal, lambda refusal: refusal.error)
+    assert await transport.call("status", []) == {"method": "status"}
+    with pytest.raises(NearError) as refused:
+        await transport.call("fail", [])
+    assert refused.value.cause == "UNKNOWN_BLOCK"
+
+
+def test_a_views_error_in_its_old_place_is_an_error() -> None:
+    with pytest.raises(NearError) as refused:
+        unpack({"result": {"error": "wasm execution failed", "logs": [], "block_height": 1}})
+    assert refused.value.cause == "CONTRACT_EXECUTION_ERROR"
+
+
+async def test_nobody_listening_is_unavailable() -> None:
+    async with open_http("http://127.0.0.1:1") as transport:
+        with pytest.raises(IntentError) as refused:
+            await transport.call("status", [])
+    assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
