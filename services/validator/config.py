@@ -1,0 +1,90 @@
+"""The validator's settings."""
+
+from dataclasses import dataclass
+
+from services.common.config import ServiceSettings, setting
+from services.common.domain.outcomes import TokenInfo
+from services.validator.model import DEFAULT_TOKENS, RuleBook
+
+_TOKENS = tuple(f"{token.id}/{token.symbol}/{token.decimals}" for token in DEFAULT_TOKENS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSettings:
+    """What decides a verdict; the embedded shape takes the same."""
+
+    network: str = setting("localnet", help="chain_id that a signed message must name")
+    verifier_id: str = setting("verifier.near", help="Account of the Verifier contract")
+    actions: tuple[str, ...] = setting(("swap", "transfer"), help="Actions accepted, by comma")
+    tokens: tuple[str, ...] = setting(
+        _TOKENS,
+        help="Tokens known by name, each id/symbol/decimals, by comma; nep141:<account> is taken besides",
+    )
+    require_signature: bool = setting(True, help="Whether an intent without its user's signature is refused")
+    max_lifetime_ms: int = setting(
+        24 * 3600 * 1000, unit="ms", minimum=1_000, help="Furthest a deadline may lie ahead"
+    )
+    default_lifetime_ms: int = setting(
+        3600 * 1000, unit="ms", minimum=1_000, help="Lifetime of an unsigned intent without a deadline"
+    )
+
+    def check(self) -> str | None:
+        """What is wrong with the settings together, as one line."""
+        if not self.actions:
+            return "ACTIONS: at least one action is needed"
+        if len(self.actions) > 16:
+            return "ACTIONS: at most 16, they label metrics"
+        if self.default_lifetime_ms > self.max_lifetime_ms:
+            return "DEFAULT_LIFETIME_MS: must not exceed MAX_LIFETIME_MS"
+        try:
+            self.rule_book()
+        except ValueError as error:
+            return f"TOKENS: {error}"
+        return None
+
+    def rule_book(self) -> RuleBook:
+        """The rules these settings make. Raises ValueError for a token that cannot be read."""
+        return RuleBook(
+            network=self.network,
+            verifying_contract=self.verifier_id,
+            actions=self.actions,
+            tokens=tuple(map(_token, self.tokens)),
+            signature_required=self.require_signature,
+            max_lifetime_ns=self.max_lifetime_ms * 10**6,
+            default_lifetime_ns=self.default_lifetime_ms * 10**6,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidatorSettings(RuleSettings, ServiceSettings):
+    """Everything `python -m services.validator` takes."""
+
+    port: int = setting(50052, unit="port", minimum=0, maximum=65_535, help="gRPC port; 0 takes a free one")
+    admin_port: int = setting(
+        9452,
+        unit="port",
+        minimum=0,
+        maximum=65_535,
+        help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
+    )
+    max_message_bytes: int = setting(
+        4 << 20,
+        unit="bytes",
+        minimum=1_024,
+        maximum=1 << 28,
+        help="Largest batch taken; answers may be 4 times it",
+    )
+    cache_target: str = setting("127.0.0.1:50053", help="Address of the cache, which answers chain views")
+    cache_timeout_ms: int = setting(
+        2_000,
+        unit="ms",
+        minimum=1,
+        help="Longest wait for chain views before an item is answered as unavailable",
+    )
+
+
+def _token(text: str) -> TokenInfo:
+    parts = text.split("/")
+    if len(parts) != 3 or not parts[0] or not parts[1] or not parts[2].isdecimal() or int(parts[2]) > 38:
+        raise ValueError(f"{text!r} is not id/symbol/decimals, with decimals 0 to 38")
+    return TokenInfo(id=parts[0], symbol=parts[1], decimals=int(parts[2]))

@@ -1,0 +1,104 @@
+"""What the validator knows: the rule book, and one submission on its way through the stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from services.common.domain.intent import PlainIntent, SignedData, Submission
+from services.common.domain.outcomes import Rules, TokenInfo
+from services.common.domain.views import ChainView
+from services.common.errors import Reason, Violation
+from services.validator.message import SignedMessage
+
+MAX_BATCH: Final = 256
+"""Submissions in one call."""
+
+STANDARDS: Final = ("nep413", "raw_ed25519")
+"""Signature standards that can be checked."""
+
+DEFAULT_TOKENS: Final = (
+    TokenInfo(id="NEAR", symbol="NEAR", decimals=24),
+    TokenInfo(id="wNEAR", symbol="wNEAR", decimals=24),
+    TokenInfo(id="USDC", symbol="USDC", decimals=6),
+    TokenInfo(id="USDT", symbol="USDT", decimals=6),
+    TokenInfo(id="ETH", symbol="ETH", decimals=18),
+    TokenInfo(id="wrap.near", symbol="wNEAR", decimals=24),
+    TokenInfo(id="usdc.near", symbol="USDC", decimals=6),
+    TokenInfo(id="usdc.testnet", symbol="USDC", decimals=6),
+)
+"""The workshop's symbols and accounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleBook:
+    """What is accepted. Lifetimes in nanoseconds."""
+
+    network: str = "localnet"
+    verifying_contract: str = "verifier.near"
+    actions: tuple[str, ...] = ("swap", "transfer")
+    tokens: tuple[TokenInfo, ...] = DEFAULT_TOKENS
+    signature_required: bool = True
+    max_lifetime_ns: int = 24 * 3600 * 10**9
+    default_lifetime_ns: int = 3600 * 10**9
+    token_ids: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token_ids", frozenset(token.id for token in self.tokens))
+
+    @property
+    def rules(self) -> Rules:
+        """As GetInfo shows it."""
+        return Rules(
+            network=self.network,
+            verifying_contract=self.verifying_contract,
+            standards=STANDARDS,
+            actions=self.actions,
+            tokens=self.tokens,
+            signature_required=self.signature_required,
+            max_lifetime=timedelta(microseconds=self.max_lifetime_ns // 1000),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """A submission that reached the security stage. Filled once, read by every rule.
+
+    `message` is None where there is none that can be read; `key` and `signature` are empty where their text
+    cannot be read; `signed_bytes` are what the key must have signed; `proven` says that it did; `deadline_ns`
+    is None where no instant is known; `answers` are the chain's, without those it could not give.
+    """
+
+    intent: PlainIntent
+    signed: SignedData | None
+    book: RuleBook
+    now_ns: int
+    stored: bool
+    found: list[Violation] = field(default_factory=list)
+    key: bytes = b""
+    signature: bytes = b""
+    signed_bytes: bytes = b""
+    proven: bool = False
+    message: SignedMessage | None = None
+    deadline_ns: int | None = None
+    views: tuple[ChainView, ...] = ()
+    answers: Mapping[ChainView, bool] = field(default_factory=dict)
+
+    def add(self, name: str, reason: Reason, message: str) -> None:
+        """Note a violation."""
+        self.found.append(Violation(field=name, reason=reason, message=message))
+
+
+def plain_of(submission: Submission) -> PlainIntent:
+    """The plain intent, one without any field where none was sent."""
+    return submission.intent or _NOTHING
+
+
+_NOTHING: Final = PlainIntent(
+    id="", user_account="", action="", input_token="", input_amount="", output_token=""
+)
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A stranger's text as messages quote it: printable ASCII, cut short."""
+    return ascii(text if len(text) <= limit else text[: limit - 3] + "...")

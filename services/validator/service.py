@@ -1,0 +1,124 @@
+"""Verdicts: four stages in order, later ones only if the earlier pass."""
+
+from collections.abc import Mapping, Sequence
+
+from services.common.clock import Clock, from_ns
+from services.common.domain.intent import Submission
+from services.common.domain.outcomes import Rules, Verdict
+from services.common.domain.views import ChainView
+from services.common.errors import IntentError, Reason, Violation
+from services.common.ports import ChainViews
+from services.validator.model import MAX_BATCH, Case, RuleBook, plain_of
+from services.validator.observe import Vocabulary
+from services.validator.rules import PLAIN_STAGES, SECURITY, security
+from services.validator.signatures import check_all
+
+UNAVAILABLE = "chain views"
+"""What a verdict names when the contract's views could not be had: neither valid nor refused."""
+
+Item = tuple[Submission, bool] | Verdict
+"""A submission and whether it is stored; or the verdict on one that could not even be read."""
+
+
+class Validator:
+    """Satisfies `services.common.ports.Validator`. Keeps nothing between calls."""
+
+    def __init__(
+        self, book: RuleBook, chain: ChainViews, clock: Clock, vocabulary: Vocabulary | None = None
+    ) -> None:
+        self._book = book
+        self._chain = chain
+        self._clock = clock
+        self._vocabulary = vocabulary
+
+    async def validate(self, submissions: Sequence[Submission], *, stored: bool = False) -> Sequence[Verdict]:
+        """A verdict for each, in order; one view call at most for all of them. Raises BATCH_SIZE above 256."""
+        return await self.judge([(submission, stored) for submission in submissions])
+
+    async def rules(self) -> Rules:
+        """What is accepted."""
+        return self._book.rules
+
+    async def judge(self, items: Sequence[Item]) -> Sequence[Verdict]:
+        """As `validate`, with `stored` for each item; verdicts stay as they are."""
+        if not 1 <= len(items) <= MAX_BATCH:
+            raise IntentError(Reason.BATCH_SIZE, f"A call holds 1 to {MAX_BATCH} intents, not {len(items)}.")
+        now_ns = self._clock.now_ns()
+        verdicts: list[Verdict | Case] = [
+            item if isinstance(item, Verdict) else self._plain(*item, now_ns) for item in items
+        ]
+        cases = [case for case in verdicts if isinstance(case, Case)]
+        if cases:
+            await self._secure(cases)
+        made = [self._conclude(one) if isinstance(one, Case) else one for one in verdicts]
+        if self._vocabulary is not None:
+            for verdict in made:
+                self._vocabulary.judged(verdict)
+        return made
+
+    def _plain(self, submission: Submission, stored: bool, now_ns: int) -> Verdict | Case:
+        if submission.intent is None and submission.signed_data is not None:
+            return _refused("structure", [_BARE_MESSAGE])
+        intent = plain_of(submission)
+        for stage, rules in PLAIN_STAGES.items():
+            found = [violation for rule in rules for violation in rule(intent, self._book)]
+            if found:
+                return _refused(stage, found)
+        return Case(
+            intent=intent, signed=submission.signed_data, book=self._book, now_ns=now_ns, stored=stored
+        )
+
+    async def _secure(self, cases: Sequence[Case]) -> None:
+        for case in cases:
+            security.prepare(case)
+        await check_all([case for case in cases if case.key and case.signature])
+        for case in cases:
+            for rule in security.RULES:
+                rule(case)
+            case.views = security.wanted_views(case)
+        answers = await self._ask({view: None for case in cases for view in case.views})
+        for case in cases:
+            case.answers = answers
+            for rule in security.CHAIN_RULES:
+                rule(case)
+
+    async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, bool]:
+        """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""
+        if not views:
+            return {}
+        asked = list(views)
+        try:
+            answers = await self._chain.views(asked)
+        except IntentError as error:
+            if self._vocabulary is not None:
+                self._vocabulary.views_unavailable(error)
+            return {}
+        found: dict[ChainView, bool] = {}
+        for view, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, IntentError):
+                if self._vocabulary is not None:
+                    self._vocabulary.views_unavailable(answer)
+            else:
+                found[view] = bool(answer.value)
+        return found
+
+    def _conclude(self, case: Case) -> Verdict:
+        if case.found:
+            return _refused(SECURITY, case.found)
+        if any(view not in case.answers for view in case.views):
+            return Verdict(valid=False, unavailable=UNAVAILABLE)
+        until = case.deadline_ns
+        if until is None:
+            until = case.now_ns + self._book.default_lifetime_ns
+        return Verdict(valid=True, expires_at=from_ns(until))
+
+
+_BARE_MESSAGE = Violation(
+    field="intent",
+    reason=Reason.NOT_IMPLEMENTED,
+    message="a signed message without its plain intent is not accepted in this version",
+)
+
+
+def _refused(stage: str, found: Sequence[Violation]) -> Verdict:
+    return Verdict(valid=False, failed_stage=stage, violations=tuple(found))
