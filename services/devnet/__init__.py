@@ -1,0 +1,1 @@
+"""A small NEAR-compatible node for one machine."""

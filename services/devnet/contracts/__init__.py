@@ -1,0 +1,1 @@
+"""Contracts behind a port; the native Verifier and Solver."""

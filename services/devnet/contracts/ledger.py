@@ -1,0 +1,111 @@
+"""The Verifier's books: keys of accounts, used nonces, salts, and what solvers delivered."""
+
+from typing import Final
+
+from services.devnet.contracts.native import Args, Method, account_arg, event, load, save, text_arg
+from services.devnet.contracts.plain import U128
+from services.devnet.contracts.port import Host, Panic
+from services.devnet.contracts.signed import nonce_bytes
+from services.devnet.node.keys import parse_ed25519
+
+
+def key_belongs(host: Host, account_id: str, public_key: str, public_bytes: bytes) -> bool:
+    """Whether the key derives the implicit account or was registered by the account itself."""
+    return public_bytes.hex() == account_id or load(host, f"p|{account_id}|{public_key}") is not None
+
+
+def use_nonce(host: Host, account_id: str, nonce: bytes) -> None:
+    """Mark it used. Raises Panic if it was."""
+    key = f"u|{account_id}|{nonce.hex()}"
+    if load(host, key) is not None:
+        raise Panic("nonce was already used")
+    save(host, key, True)
+
+
+def salt_is_valid(host: Host, salt: str) -> bool:
+    return load(host, f"salt|{salt}") is not None
+
+
+def credit(host: Host, account_id: str, token: str, units: int) -> None:
+    """Book what a solver delivered. Nothing is taken from the input token: this contract holds no deposits."""
+    key = f"b|{account_id}|{token}"
+    save(host, key, str(min(int(load(host, key) or "0") + units, U128 - 1)))
+
+
+def _key_arg(args: Args) -> tuple[str, bytes]:
+    public_key = text_arg(args, "public_key")
+    try:
+        return public_key, parse_ed25519(public_key, 32)
+    except ValueError as error:
+        raise Panic(f"public_key: {error}") from None
+
+
+def add_public_key(host: Host, args: Args) -> None:
+    """`{public_key}`, for the calling account."""
+    public_key, _ = _key_arg(args)
+    if load(host, f"p|{host.predecessor_id}|{public_key}") is not None:
+        raise Panic("public key is registered already")
+    save(host, f"p|{host.predecessor_id}|{public_key}", True)
+    event(host, "public_key_added", {"account_id": host.predecessor_id, "public_key": public_key})
+
+
+def remove_public_key(host: Host, args: Args) -> None:
+    """`{public_key}`, for the calling account."""
+    public_key, _ = _key_arg(args)
+    if load(host, f"p|{host.predecessor_id}|{public_key}") is None:
+        raise Panic("public key doesn't exist")
+    host.remove(f"p|{host.predecessor_id}|{public_key}")
+    event(host, "public_key_removed", {"account_id": host.predecessor_id, "public_key": public_key})
+
+
+def has_public_key(host: Host, args: Args) -> bool:
+    """`{account_id, public_key}`; an implicit account has the key it is named after."""
+    public_key = text_arg(args, "public_key")
+    try:
+        raw = parse_ed25519(public_key, 32)
+    except ValueError:
+        return False
+    return key_belongs(host, account_arg(args), public_key, raw)
+
+
+def is_nonce_used(host: Host, args: Args) -> bool:
+    """`{account_id, nonce}` with the nonce in base64."""
+    return load(host, f"u|{account_arg(args)}|{nonce_bytes(args.get('nonce')).hex()}") is not None
+
+
+def current_salt(host: Host, args: Args) -> str:
+    """8 hex digits."""
+    return str(load(host, "salt"))
+
+
+def is_valid_salt(host: Host, args: Args) -> bool:
+    return salt_is_valid(host, text_arg(args, "salt").lower())
+
+
+def _balance(host: Host, account_id: str, token: str) -> str:
+    return str(load(host, f"b|{account_id}|{token}") or "0")
+
+
+def mt_balance_of(host: Host, args: Args) -> str:
+    """`{account_id, token_id}` -> units."""
+    return _balance(host, account_arg(args), text_arg(args, "token_id"))
+
+
+def mt_batch_balance_of(host: Host, args: Args) -> list[str]:
+    """`{account_id, token_ids}` -> units of each, in order."""
+    account_id, tokens = account_arg(args), args.get("token_ids")
+    if not isinstance(tokens, list):
+        raise Panic("token_ids: not a list")
+    return [_balance(host, account_id, text_arg({"token_ids": token}, "token_ids")) for token in tokens]
+
+
+LEDGER: Final[dict[str, Method]] = {
+    "add_public_key": Method(add_public_key),
+    "remove_public_key": Method(remove_public_key),
+    "has_public_key": Method(has_public_key, view=True),
+    "is_nonce_used": Method(is_nonce_used, view=True),
+    "current_salt": Method(current_salt, view=True),
+    "is_valid_salt": Method(is_valid_salt, view=True),
+    "mt_balance_of": Method(mt_balance_of, view=True),
+    "mt_batch_balance_of": Method(mt_batch_balance_of, view=True),
+}

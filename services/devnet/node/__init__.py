@@ -1,0 +1,1 @@
+"""The chain itself: decoding, state, blocks, execution, storage."""

@@ -1,0 +1,1 @@
+"""NEAR JSON-RPC in front of the node."""
