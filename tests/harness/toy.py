@@ -23,7 +23,8 @@ both = grpc.stream_stream_rpc_method_handler
 def register(methods: Mapping[str, Any]) -> Callable[[grpc.aio.Server], None]:
     """What `serve` takes; values are handlers made with the functions above, or async functions (unary)."""
     handlers = {
-        name: method if isinstance(method, grpc.RpcMethodHandler) else unary(method) for name, method in methods.items()
+        name: method if isinstance(method, grpc.RpcMethodHandler) else unary(method)
+        for name, method in methods.items()
     }
 
     def add(server: grpc.aio.Server) -> None:
@@ -56,7 +57,9 @@ class Toy:
 
 
 @asynccontextmanager
-async def serving(methods: Mapping[str, Any], *, interceptors: Any = (), **settings: Any) -> AsyncIterator[Toy]:
+async def serving(
+    methods: Mapping[str, Any], *, interceptors: Any = (), **settings: Any
+) -> AsyncIterator[Toy]:
     """A ready server with these methods, on a free port, with `settings` over the defaults."""
     made = ServiceSettings(**{"drain_grace_ms": 2_000, **settings})
     observe = Observe(service="toy")

@@ -74,7 +74,9 @@ async def test_a_typed_refusal_arrives_whole() -> None:
         )
     error = caught.value
     assert (error.reason, error.message, error.retry_after) == (Reason.INVALID_AMOUNT, "no", 2.5)
-    assert error.violations == (Violation(field="amount", reason=Reason.INVALID_AMOUNT, message="not a number"),)
+    assert error.violations == (
+        Violation(field="amount", reason=Reason.INVALID_AMOUNT, message="not a number"),
+    )
     assert error.metadata == {"stage": "amounts"}
     assert counted == 1
 
@@ -85,7 +87,9 @@ async def test_an_abort_of_the_servicer_passes() -> None:
 
     async with toy.serving({"Refuse": refuse}) as running:
         error = await fail(running.method("Refuse"))
-        counted = running.sample("rpc_server_requests_total", service=toy.NAME, method="Refuse", code="ABORTED")
+        counted = running.sample(
+            "rpc_server_requests_total", service=toy.NAME, method="Refuse", code="ABORTED"
+        )
     assert (error.code(), error.details()) == (grpc.StatusCode.ABORTED, "mine")
     assert counted == 1
 
@@ -173,7 +177,9 @@ async def test_streams_have_a_bound_of_their_own() -> None:
         yield b"watching"
         await asyncio.Event().wait()
 
-    async with toy.serving({"Watch": toy.responses(watch), "Echo": echo}, max_concurrent_streams=1) as running:
+    async with toy.serving(
+        {"Watch": toy.responses(watch), "Echo": echo}, max_concurrent_streams=1
+    ) as running:
         watching = running.method("Watch", "unary_stream")
         async with stream(watching, b"") as first:
             assert await first.read() == b"watching"

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import grpc
 
 from services.common.config import ServiceSettings
+from services.common.errors import IntentError, Reason
 from services.common.observe import Observe, metrics, trace
 from services.common.rpc import deadline
 from services.common.rpc.server import HARD_FACTOR
@@ -126,11 +127,17 @@ class Channel:
         def start(
             *request: Any, timeout: float | None = None, metadata: Metadata = None, **kwargs: Any
         ) -> Any:
+            bound = default if timeout is None else timeout
+            left = deadline.remaining()
+            if left is not None and (bound is None or left < bound):
+                bound = left
+            if bound is not None and bound <= 0:
+                # gRPC would still send it: its timers are coarser than this
+                raise IntentError(Reason.DEADLINE_EXCEEDED, "The deadline passed before the call was made.")
             traceparent = trace.current_traceparent()
             if traceparent:
                 metadata = (*(metadata or ()), ("traceparent", traceparent))
-            bounds = [bound for bound in (timeout or default, deadline.remaining()) if bound is not None]
-            made = inner(*request, timeout=min(bounds, default=None), metadata=metadata, **kwargs)
+            made = inner(*request, timeout=bound, metadata=metadata, **kwargs)
             if meters is not None:
                 meters.watch(made)
             return made

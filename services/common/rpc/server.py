@@ -164,7 +164,7 @@ async def serve(
     exempt = cast(grpc.aio.Server, _Registrar(server, guard, exempt=True))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, exempt)
     shown = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
         reflection.aio.ReflectionServicer(shown), exempt
     )
     register(cast(grpc.aio.Server, _Registrar(server, guard)))
