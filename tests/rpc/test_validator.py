@@ -1,0 +1,151 @@
+"""The validator as a server: real sockets, a cache whose answers tests own."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from intents.cache.v1 import cache_service_pb2 as cache_pb
+from intents.cache.v1 import cache_service_pb2_grpc as cache_rpc
+from intents.v1 import intent_service_pb2 as service_pb
+from intents.validator.v1 import validator_service_pb2 as pb
+from intents.validator.v1.validator_service_pb2_grpc import ValidatorServiceStub
+from services.common.clock import SystemClock
+from services.common.errors import IntentError, Reason
+from services.common.rpc.channel import open_channel
+from services.common.rpc.clients.validator import GrpcValidator
+from services.common.rpc.errors import from_rpc_error
+from services.validator.app import SERVICE, build
+from services.validator.config import ValidatorSettings
+from tests.harness.signing import Wallet, to_domain, to_proto
+
+
+class OneKey(cache_rpc.CacheServiceServicer):
+    """A contract where no nonce is used and one key is registered."""
+
+    def __init__(self) -> None:
+        self.known = ("nobody.near", "")
+
+    async def GetChainViews(self, request: Any, context: Any) -> cache_pb.GetChainViewsResponse:
+        answers = [
+            cache_pb.ChainViewAnswer(
+                truth=(view.has_public_key.account_id, view.has_public_key.public_key) == self.known,
+                block_height=3,
+            )
+            for view in request.views
+        ]
+        return cache_pb.GetChainViewsResponse(answers=answers)
+
+
+class House:
+    """A validator with its cache."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self.cache = OneKey()
+
+    async def start(self, **settings: Any) -> grpc.aio.Channel:
+        server = grpc.aio.server()
+        cache_rpc.add_CacheServiceServicer_to_server(self.cache, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        self._stack.push_async_callback(server.stop, None)
+        made = ValidatorSettings(
+            **{"port": 0, "admin_port": 0, "cache_target": f"127.0.0.1:{port}", **settings}
+        )
+        app = await self._stack.enter_async_context(build(made, SystemClock()))
+        await app.ready()
+        assert app.rpc is not None
+        return await self._stack.enter_async_context(open_channel(app.rpc.address, settings=made))
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with AsyncExitStack() as stack:
+        yield House(stack)
+
+
+async def test_the_port_over_grpc(house: House) -> None:
+    validator = GrpcValidator(await house.start())
+    bob = Wallet("bob", account_id="bob.near")
+    bodies = [Wallet().sign_plain(), bob.sign_plain(), {}]
+    submissions = [to_domain(body) for body in bodies]
+    verdicts = await validator.validate(submissions)
+    assert [verdict.valid for verdict in verdicts] == [True, False, False]
+    assert verdicts[0].expires_at is not None
+    left = verdicts[0].expires_at - datetime.now(UTC)
+    assert timedelta(minutes=9) < left <= timedelta(minutes=10)
+    assert verdicts[1].violations[0].reason is Reason.SIGNER_MISMATCH
+    assert verdicts[2].violations[1].message == "Missing required field: user_account"
+    house.cache.known = ("bob.near", bob.public_key)
+    assert (await validator.validate(submissions))[1].valid
+
+
+async def test_rules_tell_a_client_what_to_sign(house: House) -> None:
+    validator = GrpcValidator(await house.start(network="testnet", verifier_id="v.testnet"))
+    rules = await validator.rules()
+    assert (rules.network, rules.verifying_contract, rules.standards) == (
+        "testnet",
+        "v.testnet",
+        ("nep413", "raw_ed25519"),
+    )
+    assert "USDC" in {token.id for token in rules.tokens}
+    assert rules.max_lifetime == timedelta(days=1)
+    body = Wallet().sign_plain(network="testnet", verifier="v.testnet")
+    assert (await validator.validate([to_domain(body)]))[0].valid
+
+
+async def test_a_cache_that_is_away_is_said_not_skipped(house: House) -> None:
+    validator = GrpcValidator(await house.start(cache_target="127.0.0.1:1", cache_timeout_ms=300))
+    (verdict,) = await validator.validate([to_domain(Wallet().sign_plain())])
+    assert (verdict.valid, verdict.unavailable) == (False, "chain views")
+
+
+async def test_p10_an_item_without_a_domain_form_is_refused_alone(house: House) -> None:
+    channel = await house.start()
+    wrong = to_proto(Wallet().sign_plain())
+    wrong.intent.deadline.seconds = -(2**62)
+    items = [pb.ValidateIntentsItem(submission=one) for one in (wrong, to_proto(Wallet().sign_plain()))]
+    answer = await ValidatorServiceStub(channel).ValidateIntents(pb.ValidateIntentsRequest(items=items))
+    assert [verdict.valid for verdict in answer.verdicts] == [False, True]
+    assert (answer.verdicts[0].violations[0].field, answer.verdicts[0].violations[0].reason) == (
+        "deadline",
+        "INVALID_FIELD",
+    )
+
+
+@pytest.mark.parametrize("payload", [b"\xff" * 40, b"\x0a\xff", b"\x0a\x05hello"])
+async def test_p10_bytes_that_are_no_message(house: House, payload: bytes) -> None:
+    channel = await house.start()
+    method = channel.unary_unary(f"/{SERVICE}/ValidateIntents", lambda raw: raw, lambda raw: raw)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await method(payload)
+    assert from_rpc_error(caught.value).reason is Reason.MALFORMED_REQUEST
+    assert await ValidatorServiceStub(channel).GetRules(pb.GetRulesRequest())
+
+
+async def test_p10_empty_and_oversize_batches(house: House) -> None:
+    validator = GrpcValidator(await house.start())
+    one = to_domain({})
+    for count in (0, 257):
+        with pytest.raises(IntentError) as caught:
+            await validator.validate([one] * count)
+        assert caught.value.reason is Reason.BATCH_SIZE
+
+
+async def test_health_answers_for_the_service(house: House) -> None:
+    stub = health_pb2_grpc.HealthStub(await house.start())
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=SERVICE))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_bare_signed_message_is_named_as_not_taken_yet(house: House) -> None:
+    channel = await house.start()
+    bare = service_pb.Submission(signed_data=to_proto(Wallet().sign_plain()).signed_data)
+    request = pb.ValidateIntentsRequest(items=[pb.ValidateIntentsItem(submission=bare)])
+    answer = await ValidatorServiceStub(channel).ValidateIntents(request)
+    assert answer.verdicts[0].violations[0].reason == "NOT_IMPLEMENTED"

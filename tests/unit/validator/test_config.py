@@ -1,0 +1,53 @@
+"""The validator's settings: what they make, and what is refused."""
+
+import pytest
+
+from services.common.config import load
+from services.validator.config import ValidatorSettings
+from services.validator.model import DEFAULT_TOKENS
+
+
+def settings(**env: str) -> ValidatorSettings:
+    return load(ValidatorSettings, prog="validator", env=env, argv=[])
+
+
+def test_defaults_are_the_workshops() -> None:
+    book = settings().rule_book()
+    assert book.tokens == DEFAULT_TOKENS
+    assert (book.network, book.verifying_contract, book.actions) == (
+        "localnet",
+        "verifier.near",
+        ("swap", "transfer"),
+    )
+    assert book.signature_required
+    assert (book.max_lifetime_ns, book.default_lifetime_ns) == (86_400 * 10**9, 3_600 * 10**9)
+
+
+def test_settings_make_the_rule_book() -> None:
+    book = settings(ACTIONS="stake", TOKENS="x.near/X/2", REQUIRE_SIGNATURE="false", NETWORK="n").rule_book()
+    assert (book.actions, book.network, book.signature_required) == (("stake",), "n", False)
+    assert [(token.id, token.symbol, token.decimals) for token in book.tokens] == [("x.near", "X", 2)]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"TOKENS": "USDC"},
+        {"TOKENS": "USDC/USDC/39"},
+        {"TOKENS": "USDC//6"},
+        {"ACTIONS": " "},
+        {"ACTIONS": ",".join(map(str, range(17)))},
+        {"DEFAULT_LIFETIME_MS": "90000000"},
+        {"MAX_LIFETIME_MS": "soon"},
+        {"REQUIRE_SIGNATURE": "perhaps"},
+    ],
+)
+def test_a_bad_setting_ends_with_one_line_and_code_2(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        settings(**env)
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert next(iter(env)) in shown
