@@ -76,3 +76,9 @@ def test_no_source_file_is_longer_than_a_reader_can_hold() -> None:
         if (lines := text.count("\n")) >= LONGEST
     }
     assert not long
+
+
+def test_json_from_outside_never_goes_through_protobufs_own_parser() -> None:
+    """It is not strict (keys, numbers), and its recursion limits have been bypassed (docs/adr/0001-dependencies.md)."""
+    banned = "json_" + "format"
+    assert [str(path) for path, text in texts() if path.suffix == ".py" and banned in text] == []
