@@ -228,16 +228,16 @@ def _number(spec: SettingSpec, kind: type[int] | type[float], raw: str, shown: s
 
 
 def _bounds(spec: SettingSpec) -> str:
-    unit = f" {spec.unit}" if spec.unit else ""
+    unit = f" ({spec.unit})" if spec.unit else ""
     match spec.minimum, spec.maximum:
         case None, None:
-            return f";{unit} expected" if unit else ""
+            return f"; expected{unit}" if unit else ""
         case low, None:
-            return f"; at least {low:g}{unit} is expected"
+            return f"; expected: at least {low:.15g}{unit}"
         case None, high:
-            return f"; at most {high:g}{unit} is expected"
+            return f"; expected: at most {high:.15g}{unit}"
         case low, high:
-            return f"; {low:g} to {high:g}{unit} is expected"
+            return f"; expected: {low:.15g} to {high:.15g}{unit}"
 
 
 def default_instance() -> str:

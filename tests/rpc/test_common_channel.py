@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from typing import Any
 
 import grpc
@@ -59,7 +60,7 @@ async def test_deadline_and_trace_pass_two_hops(spans: InMemorySpanExporter) -> 
     done = {span.name: span for span in spans.get_finished_spans()}
     chain = ["client", f"{toy.NAME}/First", f"{toy.NAME}/Middle", f"{toy.NAME}/Last"]
     assert len({done[name].context.trace_id for name in chain}) == 1
-    for parent, child in zip(chain, chain[1:], strict=False):
+    for parent, child in pairwise(chain):
         assert done[child].parent is not None and done[child].parent.span_id == done[parent].context.span_id
     assert done[chain[1]].attributes is not None and done[chain[1]].attributes["service"] == "toy"
 

@@ -118,7 +118,7 @@ async def test_a_bad_setting_is_one_line_and_exit_2(tmp_path: Path) -> None:
         port = await running.end()
     async with started(tmp_path, "--port=1") as running:
         argument = await running.end()
-    assert port == (2, "", "toy: PORT: 'http' is not a whole number; 0 to 65535 port is expected\n")
+    assert port == (2, "", "toy: PORT: 'http' is not a whole number; expected: 0 to 65535 (port)\n")
     assert argument[0] == 2 and "unknown argument '--port=1'" in argument[2]
 
 
@@ -131,7 +131,7 @@ async def test_help_shows_every_setting(tmp_path: Path) -> None:
 
 async def test_a_drain_that_hangs_ends_with_exit_1(tmp_path: Path) -> None:
     async with started(tmp_path, BROKEN="drain", DRAIN_GRACE_MS="0") as running:
-        where = await running.where()
+        await running.where()
         begun = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
         code, _, err = await running.end()

@@ -301,6 +301,6 @@ async def test_reflection_lists_the_services() -> None:
 
 async def test_a_port_taken_is_an_error() -> None:
     async with toy.serving({"Echo": echo}) as running:
-        with pytest.raises(OSError, match="cannot listen on 127.0.0.1"):
+        with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1"):
             async with toy.serving({"Echo": echo}, port=running.server.port):
                 pass

@@ -1,5 +1,6 @@
 """One line per event, JSON for machines or readable for people, with trace and intent ids, secrets removed."""
 
+import json
 import logging
 import re
 import sys
@@ -18,14 +19,16 @@ intent_id: ContextVar[str] = ContextVar("intent_id", default="")
 
 REDACTED: Final = "[redacted]"
 _SECRET_KEY: Final = re.compile(
-    r"secret|private_?key|signing_?key|seed_?phrase|authorization|passw(or)?d|api_?key|cookie|bearer"
-    r"|^tokens?_?(hash|value)?$|(access|auth|refresh|session)_?token",
+    r"secret|private[_-]?key|signing[_-]?key|seed[_-]?phrase|authorization|passw(or)?d|api[_-]?key|cookie|bearer"
+    r"|^tokens?[_-]?(hash|value)?$|(access|auth|refresh|session)[_-]?token",
     re.IGNORECASE,
 )
 _SECRET_TEXT: Final = re.compile(
-    r"(?i:\b(bearer|basic)\s+)[\w.~+/=-]{6,}"  # credentials of an Authorization header
-    r"|(://[^/\s:@\"]*:)[^/\s@\"]+(?=@)"  # user:password@host
-    r"|(?i:\b((?:secret|private_key|password|authorization)[\"']?\s*[=:]\s*[\"']?))[^\s\"',}]+"
+    r"(\b(?:secret|private_key|password|authorization|api[_-]?key)\\?[\"']?\s*[=:]\s*\\?[\"']?)"
+    r"(?:(?:bearer|basic)\s+)?[^\s\"',}\\]+"
+    r"|\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}"  # credentials of a header
+    r"|(://[^/\s:@\"]*:)[^/\s@\"]+(?=@)",  # user:password@host
+    re.IGNORECASE,
 )
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _QUIET: Final = {"aiohttp.access": "warning", "asyncio": "warning", "engineio": "warning", "socketio": "warning",
@@ -98,7 +101,7 @@ class Json(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__qualname__
             line["stack"] = _stack(record)
-        return scrub(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
+        return scrub(_dumps(line))
 
 
 class Console(logging.Formatter):
@@ -129,6 +132,14 @@ def _ids(*, short: bool = False) -> dict[str, str]:
     if intent:
         ids["intent_id"] = intent
     return ids
+
+
+def _dumps(line: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:
+        # integers above 64 bits and lone surrogates
+        return json.dumps(line, default=str)
 
 
 def _timestamp(record: logging.LogRecord) -> str:

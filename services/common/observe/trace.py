@@ -192,7 +192,7 @@ def context_from(traceparent: str | None) -> SpanContext | None:
     trace_id, span_id = int(parts[1], 16), int(parts[2], 16)
     if not trace_id or not span_id:
         return None
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(int(parts[3], 16) & 1))
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(int(parts[3], 16) & 3))
 
 
 def _context(given: SpanContext | str | None) -> SpanContext | None:
