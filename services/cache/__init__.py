@@ -1,0 +1,1 @@
+"""Fast answers: memory, then Redis, then the store, then the chain; never an older one."""

@@ -1,0 +1,103 @@
+"""The cache's settings."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from services.cache.model import Trust
+from services.cache.service import Limits
+from services.cache.views import ViewTrust
+from services.common.config import ServiceSettings, setting
+
+_SCHEMES: Final = ("redis", "rediss", "unix")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheRules:
+    """What the cache keeps and for how long; the embedded shape takes the same."""
+
+    redis_url: str | None = setting(
+        None,
+        secret=True,
+        help="redis://, rediss:// or unix:// URL; without it memory is the only cache level",
+    )
+    redis_timeout_ms: int = setting(50, unit="ms", minimum=1, help="Longest wait for Redis in one look-up")
+    redis_expire_s: int = setting(30, unit="s", minimum=1, maximum=30, help="Life of a status in Redis")
+    redis_failures: int = setting(
+        3, unit="calls", minimum=1, help="Failures in a row after which Redis is left alone"
+    )
+    redis_pause_ms: int = setting(
+        500, unit="ms", minimum=1, help="First pause before Redis is tried again; doubles up to 5 s"
+    )
+    memory_entries: int = setting(50_000, unit="statuses", minimum=1, help="Most statuses held in memory")
+    memory_ttl_ms: int = setting(
+        1_000,
+        unit="ms",
+        minimum=0,
+        help="Trust in a status in memory that may change, the event log followed",
+    )
+    memory_untailed_ttl_ms: int = setting(
+        200, unit="ms", minimum=0, help="The same while the event log cannot be followed"
+    )
+    memory_terminal_ttl_ms: int = setting(
+        300_000, unit="ms", minimum=0, help="Trust in a status in memory that ends an intent's life"
+    )
+    chain_absent_ttl_ms: int = setting(
+        1_000, unit="ms", minimum=0, help="Time the chain is not asked again for an intent it did not know"
+    )
+    view_entries: int = setting(50_000, unit="views", minimum=1, help="Most chain views held in memory")
+    key_ttl_ms: int = setting(10_000, unit="ms", minimum=0, help="Trust in a registered key")
+    nonce_used_ttl_ms: int = setting(86_400_000, unit="ms", minimum=0, help="Trust in a used nonce")
+    salt_ttl_ms: int = setting(2_000, unit="ms", minimum=0, help="Trust in a salt")
+    load_timeout_ms: int = setting(
+        3_000, unit="ms", minimum=1, help="Longest wait for store and chain together"
+    )
+    tail_silence_ms: int = setting(
+        15_000, unit="ms", minimum=100, help="Silence after which the event log is followed anew"
+    )
+
+    def check(self) -> str | None:
+        """What is wrong with the settings together, as one line."""
+        if self.redis_url is not None and urlsplit(self.redis_url).scheme not in _SCHEMES:
+            return "REDIS_URL: must begin with redis://, rediss:// or unix://"
+        return None
+
+    def trust(self) -> Trust:
+        return Trust(
+            open=self.memory_ttl_ms / 1000,
+            untailed=self.memory_untailed_ttl_ms / 1000,
+            settled=self.memory_terminal_ttl_ms / 1000,
+        )
+
+    def view_trust(self) -> ViewTrust:
+        return ViewTrust(
+            key_present=self.key_ttl_ms / 1000,
+            nonce_used=self.nonce_used_ttl_ms / 1000,
+            salt=self.salt_ttl_ms / 1000,
+        )
+
+    def limits(self) -> Limits:
+        return Limits(
+            memory_entries=self.memory_entries,
+            view_entries=self.view_entries,
+            load_timeout=self.load_timeout_ms / 1000,
+            chain_absent=self.chain_absent_ttl_ms / 1000,
+            tail_silence=self.tail_silence_ms / 1000,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSettings(CacheRules, ServiceSettings):
+    """Everything `python -m services.cache` takes."""
+
+    port: int = setting(50053, unit="port", minimum=0, maximum=65_535, help="gRPC port; 0 takes a free one")
+    admin_port: int = setting(
+        9453,
+        unit="port",
+        minimum=0,
+        maximum=65_535,
+        help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
+    )
+    store_target: str = setting("127.0.0.1:50054", help="Address of the store")
+    chain_url: str = setting("http://127.0.0.1:3030", help="JSON-RPC URL of the NEAR node")
+    verifier_id: str = setting("verifier.near", help="Account of the Verifier contract")

@@ -1,0 +1,139 @@
+"""Views of the Verifier contract, remembered for as long as their answer can be relied on."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from services.cache.flights import Flights
+from services.cache.levels import away
+from services.cache.observe import Meters
+from services.common.domain.views import (
+    ChainView,
+    CurrentSalt,
+    HasPublicKey,
+    IsNonceUsed,
+    IsValidSalt,
+    ViewAnswer,
+)
+from services.common.errors import IntentError, Reason, Violation, unavailable
+
+NONCE_BYTES: Final = 32
+SALT_BYTES: Final = 4
+MAX_TEXT: Final = 256
+
+
+class Views(Protocol):
+    """Of the chain, what is needed here."""
+
+    async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewTrust:
+    """Seconds that an answer is kept; 0 asks the chain each time.
+
+    A registered key may be removed; one not registered yet may be in the next block. A used nonce stays
+    used; an unused one may be used now.
+    """
+
+    key_present: float
+    key_absent: float = 0.0
+    nonce_used: float
+    nonce_unused: float = 0.0
+    salt: float
+
+    def seconds(self, view: ChainView, answer: ViewAnswer) -> float:
+        match view:
+            case HasPublicKey():
+                return self.key_present if answer.value else self.key_absent
+            case IsNonceUsed():
+                return self.nonce_used if answer.value else self.nonce_unused
+            case CurrentSalt() | IsValidSalt():
+                return self.salt
+
+
+class ViewCache:
+    """Satisfies `common.ports.ChainViews`. Bounded by entries; one question per view at a time."""
+
+    def __init__(
+        self,
+        chain: Views | None,
+        trust: ViewTrust,
+        *,
+        max_entries: int,
+        now: Callable[[], float],
+        timeout: float,
+        meters: Meters,
+    ) -> None:
+        self._chain = chain
+        self._trust = trust
+        self._max = max_entries
+        self._now = now
+        self._meters = meters
+        self._held: OrderedDict[ChainView, tuple[ViewAnswer, float]] = OrderedDict()
+        self._flights: Flights[ChainView, ViewAnswer] = Flights(
+            self._load, name="cache.views", now=now, timeout=timeout
+        )
+
+    async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
+        now = self._now()
+        answers = [_refusal(view) or self._kept(view, now) for view in asked]
+        missing = [index for index, answer in enumerate(answers) if answer is None]
+        if missing:
+            landed = await self._flights.get([asked[index] for index in missing])
+            for index, (answer, _) in zip(missing, landed, strict=True):
+                answers[index] = answer
+        self._meters.viewed("memory", len(asked) - len(missing))
+        self._meters.viewed("chain", len(missing))
+        return [answer for answer in answers if answer is not None]
+
+    async def close(self) -> None:
+        await self._flights.close()
+
+    def _kept(self, view: ChainView, now: float) -> ViewAnswer | None:
+        held = self._held.get(view)
+        if held is None or held[1] <= now:
+            return None
+        self._held.move_to_end(view)
+        return held[0]
+
+    async def _load(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
+        if self._chain is None:
+            return [unavailable("chain")] * len(asked)
+        self._meters.loaded("chain")
+        try:
+            given = await self._chain.views(asked)
+        except IntentError as error:
+            return [away(error, "chain")] * len(asked)
+        answers = [away(answer, "chain") if isinstance(answer, IntentError) else answer for answer in given]
+        now = self._now()
+        for view, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, IntentError):
+                continue
+            seconds = self._trust.seconds(view, answer)
+            if seconds > 0:
+                self._held[view] = (answer, now + seconds)
+                self._held.move_to_end(view)
+        while len(self._held) > self._max:
+            self._held.popitem(last=False)
+        return answers
+
+
+def _refusal(view: ChainView) -> IntentError | None:
+    match view:
+        case IsNonceUsed(account_id, nonce) if len(nonce) != NONCE_BYTES or len(account_id) > MAX_TEXT:
+            return _invalid("is_nonce_used", f"takes an account and a nonce of {NONCE_BYTES} bytes")
+        case IsValidSalt(salt) if len(salt) != SALT_BYTES:
+            return _invalid("is_valid_salt", f"takes a salt of {SALT_BYTES} bytes")
+        case HasPublicKey(account_id, public_key) if len(account_id) > MAX_TEXT or len(public_key) > MAX_TEXT:
+            return _invalid("has_public_key", f"takes texts of at most {MAX_TEXT} characters")
+        case _:
+            return None
+
+
+def _invalid(field: str, what: str) -> IntentError:
+    message = f"{field} {what}"
+    return IntentError(
+        Reason.INVALID_FIELD, message, [Violation(field=field, reason=Reason.INVALID_FIELD, message=message)]
+    )
