@@ -1,0 +1,1 @@
+"""Ports of the edge with concurrent calls made into batches."""

@@ -1,0 +1,166 @@
+"""Concurrent callers of the same call share one batch; a lone caller waits for nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, TypeVar
+
+from services.common.domain.feed import FeedCommand, FeedMessage
+from services.common.domain.intent import IntentRecord, NewIntent, Submission
+from services.common.domain.outcomes import (
+    Accepted,
+    CachedStatus,
+    EventPage,
+    IntentKey,
+    IntentPage,
+    ListQuery,
+    Rules,
+    Statistics,
+    StatusAnswer,
+    StatusQuery,
+    Transition,
+    Verdict,
+    WriteOutcome,
+)
+from services.common.errors import IntentError
+from services.common.rpc.coalesce import Coalescer
+from services.edge.ports import CachePort, NotifierPort, Ports, StorePort, ValidatorPort
+
+VALIDATE_BATCH: Final = 256
+STORE_BATCH: Final = 256
+CACHE_BATCH: Final = 1_000
+IN_FLIGHT: Final = 2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+async def _each(coalescer: Coalescer[Item, Result], items: Sequence[Item]) -> list[Result | IntentError]:
+    """An outcome per item. What is not an IntentError is raised."""
+    if len(items) == 1:
+        try:
+            return [await coalescer(items[0])]
+        except IntentError as error:
+            return [error]
+    answers = await asyncio.gather(*map(coalescer, items), return_exceptions=True)
+    found: list[Result | IntentError] = []
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, IntentError):
+            raise answer
+        found.append(answer)
+    return found
+
+
+def _all(outcomes: Sequence[Result | IntentError]) -> list[Result]:
+    """The results; raises the first error: these calls fail as a whole."""
+    found = []
+    for outcome in outcomes:
+        if isinstance(outcome, IntentError):
+            raise outcome
+        found.append(outcome)
+    return found
+
+
+class CoalescedValidator:
+    """Satisfies `edge.ports.ValidatorPort`."""
+
+    def __init__(self, inner: ValidatorPort) -> None:
+        self._inner = inner
+        self.validating: Coalescer[Submission, Verdict] = Coalescer(
+            inner.validate, name="edge.validate", max_batch=VALIDATE_BATCH, max_in_flight=IN_FLIGHT
+        )
+
+    async def validate(self, submissions: Sequence[Submission]) -> Sequence[Verdict]:
+        outcomes: list[Verdict | IntentError] = await _each(self.validating, submissions)
+        return _all(outcomes)
+
+    async def rules(self) -> Rules:
+        return await self._inner.rules()
+
+
+class CoalescedStore:
+    """Satisfies `edge.ports.StorePort`; creating and reading are shared, the rest passes through."""
+
+    def __init__(self, inner: StorePort) -> None:
+        self._inner = inner
+        self.creating: Coalescer[NewIntent, Accepted] = Coalescer(
+            inner.create, name="edge.create", max_batch=STORE_BATCH, max_in_flight=IN_FLIGHT
+        )
+
+    async def create(self, intents: Sequence[NewIntent]) -> Sequence[Accepted | IntentError]:
+        return await _each(self.creating, intents)
+
+    async def get(self, keys: Sequence[IntentKey]) -> Sequence[IntentRecord | None]:
+        return await self._inner.get(keys)
+
+    async def list(self, query: ListQuery) -> IntentPage:
+        return await self._inner.list(query)
+
+    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
+        return await self._inner.statistics(principal=principal, user_id=user_id)
+
+    async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
+        return await self._inner.transition(moves)
+
+    async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
+        return await self._inner.list_events(cursor, limit=limit, tail=tail)
+
+
+class CoalescedCache:
+    """Satisfies `edge.ports.CachePort`."""
+
+    def __init__(self, inner: CachePort) -> None:
+        self._inner = inner
+        self.getting: Coalescer[StatusQuery, StatusAnswer | None] = Coalescer(
+            inner.get_statuses, name="edge.get_statuses", max_batch=CACHE_BATCH, max_in_flight=IN_FLIGHT
+        )
+        self.putting: Coalescer[CachedStatus, None] = Coalescer(
+            self._put, name="edge.put_statuses", max_batch=CACHE_BATCH
+        )
+
+    async def get_statuses(
+        self, queries: Sequence[StatusQuery]
+    ) -> Sequence[StatusAnswer | IntentError | None]:
+        return await _each(self.getting, queries)
+
+    async def put_statuses(self, statuses: Sequence[CachedStatus]) -> None:
+        outcomes: list[None | IntentError] = await _each(self.putting, statuses)
+        _all(outcomes)
+
+    async def _put(self, statuses: Sequence[CachedStatus]) -> Sequence[None]:
+        await self._inner.put_statuses(statuses)
+        return [None] * len(statuses)
+
+
+class CoalescedNotifier:
+    """Satisfies `edge.ports.NotifierPort`."""
+
+    def __init__(self, inner: NotifierPort) -> None:
+        self._inner = inner
+        self.waking: Coalescer[str, None] = Coalescer(self._wake, name="edge.wake", max_batch=CACHE_BATCH)
+
+    def feed(self, commands: AsyncIterator[FeedCommand]) -> AsyncIterator[FeedMessage]:
+        return self._inner.feed(commands)
+
+    async def wake(self, intent_ids: Sequence[str]) -> None:
+        outcomes: list[None | IntentError] = await _each(self.waking, intent_ids)
+        _all(outcomes)
+
+    async def _wake(self, intent_ids: Sequence[str]) -> Sequence[None]:
+        await self._inner.wake(intent_ids)
+        return [None] * len(intent_ids)
+
+
+class Coalesced:
+    """All ports, coalesced; `aclose` ends what waits."""
+
+    def __init__(self, inner: Ports) -> None:
+        validator, store = CoalescedValidator(inner.validator), CoalescedStore(inner.store)
+        cache, notifier = CoalescedCache(inner.cache), CoalescedNotifier(inner.notifier)
+        self.ports = Ports(validator=validator, store=store, cache=cache, notifier=notifier)
+        self._coalescers: list[Coalescer[Any, Any]] = [
+            validator.validating, store.creating, cache.getting, cache.putting, notifier.waking,
+        ]  # fmt: skip
+
+    async def aclose(self) -> None:
+        """Stop; whoever still waits gets DRAINING."""
+        await asyncio.gather(*(coalescer.aclose() for coalescer in self._coalescers))
