@@ -124,13 +124,24 @@ def test_a_traceparent_is_read_and_written() -> None:
     assert context is not None and context.is_remote and trace.traceparent_of(context) == given
 
 
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
 @pytest.mark.parametrize(
     "text",
-    [None, "", "x" * 60, "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-" + "0" * 16 + "-01",
-     "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01",
-     "00-" + "4" * 10_000],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "x" * 60,
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"00-{TRACE}-{SPAN}-01-x",
+        f"00-{TRACE[:-1]}-6{SPAN}-01",
+        "00-" + "4" * 10_000,
+    ],
+)
 def test_what_is_no_traceparent(text: str | None) -> None:
     assert trace.context_from(text) is None
 
