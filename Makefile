@@ -125,7 +125,7 @@ TYPED = gen/python/intents $(wildcard services clients/python/src bench tools)
 
 .PHONY: lint
 lint: $(TOOLS) $(GENERATED) ## format, lint, types, imports, contracts; changes nothing
-	@$(VENV)/bin/ruff format --quiet --check $(CODE) || { echo "not formatted: make format"; $(VENV)/bin/ruff format --check $(CODE); }
+	@$(VENV)/bin/ruff format --quiet --check --output-format concise $(CODE) || { echo "make format repairs this"; exit 1; }
 	@$(VENV)/bin/ruff check --quiet $(CODE)
 	@$(VENV)/bin/mypy $(TYPED)
 	@$(VENV)/bin/lint-imports --no-logo

@@ -11,6 +11,7 @@ from pathlib import Path
 import pymongo
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.harness import servers
 from tests.harness.servers import ServerProcess
@@ -18,6 +19,10 @@ from tests.harness.servers import ServerProcess
 REDIS_URL = os.environ.pop("REDIS_URL", "")
 MONGODB_URL = os.environ.pop("MONGODB_URL", "")
 NO_SKIPS = os.environ.get("CI") == "true"
+
+# Two busy cores say nothing about how long an example should take; a failure shows how to get it again.
+settings.register_profile("suite", deadline=None, print_blob=True)
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(wrapper=True)
