@@ -1,0 +1,14 @@
+"""pytest plugin: applies the mutant named by MUTANT before any test module is imported."""
+
+import os
+
+import pytest
+
+from tests.mutants.table import MUTANTS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    name = os.environ.get("MUTANT")
+    if name:
+        mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+        mutant.apply()
