@@ -48,7 +48,7 @@ def read(signed: SignedData) -> SignedMessage:
         raise MessageError(f"is not strict JSON: {error}") from None
     if not isinstance(value, dict):
         raise MessageError("is not a JSON object")
-    if not _ascii(value):
+    if not (text.isascii() and "\\u" not in text) and not _ascii(value):
         raise MessageError("holds a string that is not ASCII")
     _only(value, _ENVELOPED if enveloped else _BARE, "the message")
     if isinstance(payload, Nep413Payload):

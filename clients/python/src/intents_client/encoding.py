@@ -24,4 +24,6 @@ def b58decode(text: str) -> bytes:
         if character not in _VALUE:
             raise ValueError("not base58")
         number = number * 58 + _VALUE[character]
-    return b"\0" * (len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return b"\0" * (len(text) - len(text.lstrip("1"))) + number.to_bytes(
+        (number.bit_length() + 7) // 8, "big"
+    )

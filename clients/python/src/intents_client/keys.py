@@ -99,7 +99,9 @@ class Account:
             if isinstance(error, KeyFileError):
                 raise
             raise KeyFileError(f"{path} is not JSON") from None
-        texts = [found.get(name) if isinstance(found, dict) else None for name in ("account_id", "private_key")]
+        texts = [
+            found.get(name) if isinstance(found, dict) else None for name in ("account_id", "private_key")
+        ]
         if not all(isinstance(text, str) and text for text in texts):
             raise KeyFileError(f"{path} must hold account_id, public_key and private_key")
         try:

@@ -76,7 +76,9 @@ def submission_from_body(body: Mapping[str, Any]) -> service_pb.Submission:
     unknown = [name for name in body if name not in _BODY_FIELDS]
     if unknown:
         raise BodyError(str(unknown[0]), "is not a field of an intent")
-    intent = types_pb.PlainIntent(**{name: _text(body, name) for name in REQUIRED_FIELDS})
+    intent = types_pb.PlainIntent()
+    for name in REQUIRED_FIELDS:
+        setattr(intent, name, _text(body, name))
     if body.get("min_output_amount") is not None:
         intent.min_output_amount = _text(body, "min_output_amount")
     if body.get("max_slippage") is not None:
@@ -92,7 +94,11 @@ def submission_from_body(body: Mapping[str, Any]) -> service_pb.Submission:
 def _signed(value: object) -> types_pb.SignedData:
     if not isinstance(value, Mapping):
         raise BodyError("signed_data", "must be an object")
-    signed = types_pb.SignedData(**{name: _text(value, name) for name in ("standard", "public_key", "signature")})
+    signed = types_pb.SignedData(
+        standard=_text(value, "standard"),
+        public_key=_text(value, "public_key"),
+        signature=_text(value, "signature"),
+    )
     payload = value.get("payload")
     if isinstance(payload, str):
         signed.text = payload

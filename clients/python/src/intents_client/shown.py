@@ -1,0 +1,125 @@
+"""Messages as JSON shows them: the seed's field names, lower-case status words, RFC 3339 times."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from intents.v1 import intent_service_pb2 as pb
+from intents.v1 import types_pb2 as types
+from intents_client.errors import IntentsError
+from intents_client.plain import rfc3339
+
+_WORDS: Final = {
+    number: name.removeprefix("INTENT_STATUS_").lower()
+    for name, number in types.IntentStatus.items()
+    if number
+}
+STATUSES: Final[Mapping[str, "types.IntentStatus.ValueType"]] = {
+    word: number for number, word in _WORDS.items()
+}
+"""The seed's five words -> enum numbers, in the order of life."""
+
+
+def status_word(number: "types.IntentStatus.ValueType") -> str:
+    """`pending` and so on; `unknown` for a number of a later version."""
+    return _WORDS.get(number, "unknown")
+
+
+def time_text(stamp: Timestamp) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return rfc3339(stamp.ToDatetime(tzinfo=UTC))
+
+
+def receipt_to_json(receipt: pb.Receipt) -> dict[str, Any]:
+    """What POST /api/intents answers."""
+    return {
+        "intentId": receipt.intent_id,
+        "status": status_word(receipt.status),
+        "version": receipt.version,
+        "createdAt": time_text(receipt.created_at),
+    }
+
+
+def intent_to_json(intent: types.Intent) -> dict[str, Any]:
+    """A record as the seed's document has it, with `version` and `intentHash` beside."""
+    plain = intent.intent
+    shown: dict[str, Any] = {
+        "intentId": intent.intent_id,
+        "userId": intent.user_id,
+        "action": plain.action,
+        "input_token": plain.input_token,
+        "input_amount": plain.input_amount,
+        "output_token": plain.output_token,
+    }
+    if plain.HasField("min_output_amount"):
+        shown["min_output_amount"] = plain.min_output_amount
+    if plain.HasField("max_slippage_bps"):
+        whole, rest = divmod(plain.max_slippage_bps, 100)
+        shown["max_slippage"] = plain.max_slippage_bps / 100 if rest else whole
+    shown |= {
+        "status": status_word(intent.status),
+        "version": intent.version,
+        "createdAt": time_text(intent.created_at),
+        "updatedAt": time_text(intent.updated_at),
+        "expiresAt": time_text(intent.expires_at),
+    }
+    if intent.HasField("execution_details"):
+        shown["executionDetails"] = execution_to_json(intent.execution_details)
+    if intent.HasField("error_details"):
+        shown["errorDetails"] = failure_to_json(intent.error_details)
+    if intent.intent_hash:
+        shown["intentHash"] = intent.intent_hash
+    return shown
+
+
+def execution_to_json(details: types.ExecutionDetails) -> dict[str, Any]:
+    """`executionDetails`."""
+    return {
+        "solverId": details.solver_id,
+        "transactions": [
+            {"hash": one.hash, "chain": one.chain, "status": one.status} for one in details.transactions
+        ],
+        "gasUsed": details.gas_used,
+        "totalCost": details.total_cost,
+    }
+
+
+def failure_to_json(details: types.ErrorDetails) -> dict[str, Any]:
+    """`errorDetails`."""
+    shown = {"reason": details.reason, "message": details.message}
+    return {**shown, "evidence": details.evidence} if details.evidence else shown
+
+
+def event_to_json(event: types.IntentEvent) -> dict[str, Any]:
+    """One move."""
+    shown: dict[str, Any] = {
+        "intentId": event.intent_id,
+        "status": status_word(event.status),
+        "version": event.version,
+        "timestamp": time_text(event.occurred_at),
+    }
+    if event.reason:
+        shown["reason"] = event.reason
+    if event.HasField("execution_details"):
+        shown["executionDetails"] = execution_to_json(event.execution_details)
+    if event.HasField("error_details"):
+        shown["errorDetails"] = failure_to_json(event.error_details)
+    return shown
+
+
+def error_to_json(error: IntentsError) -> dict[str, Any]:
+    """An error as problem+json carries it: `reason`, `detail`, `errors`, `details`."""
+    shown: dict[str, Any] = {
+        "reason": error.reason or error.status,
+        "detail": error.message,
+        "errors": [violation.message for violation in error.violations] or [error.message],
+        "details": [
+            {"field": violation.field, "reason": violation.reason, "message": violation.message}
+            for violation in error.violations
+        ],
+    }
+    if error.retry_after is not None:
+        shown["retryAfter"] = max(1, -int(-error.retry_after // 1))
+    return shown
