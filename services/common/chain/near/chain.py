@@ -151,7 +151,8 @@ class NearChain:
         try:
             answer = await self._transport.call("EXPERIMENTAL_tx_status", params, timeout=timeout)
         except NearError as error:
-            if error.cause == "UNKNOWN_TRANSACTION":
+            # a node that refused it at its pool says so here; both prove nothing by themselves
+            if error.cause in ("UNKNOWN_TRANSACTION", "INVALID_TRANSACTION"):
                 return TxState.UNKNOWN
             if error.cause in ("TIMEOUT_ERROR", "REQUEST_ROUTED"):
                 return TxState.PENDING

@@ -91,7 +91,7 @@ async def open_http(url: str, *, connections: int = 512) -> AsyncIterator[HttpTr
 
 class LocalTransport:
     """A node in this process: `handle(method, params)` returns the result or raises `refusal`, whose `error_of`
-    is the NEAR error object."""
+    is the NEAR error object; an OSError is a node that is away."""
 
     def __init__(
         self,
@@ -113,5 +113,7 @@ class LocalTransport:
                 "The chain node did not answer in time.",
                 metadata={"dependency": "chain"},
             ) from None
+        except OSError:
+            raise unavailable("chain node") from None
         except self._refusal as error:
             raise near_error(self._error_of(error)) from None

@@ -1,0 +1,150 @@
+"""The only wiring of the processor."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from intents.processor.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
+from services.common.chain.near.chain import NearChain
+from services.common.chain.near.signer import KeyFileSigner
+from services.common.chain.near.transport import open_http
+from services.common.chain.port import Chain, Signer
+from services.common.clock import Clock
+from services.common.domain.intent import Submission
+from services.common.domain.outcomes import Verdict
+from services.common.observe import Observe
+from services.common.ports import Validator
+from services.common.rpc.channel import open_channel
+from services.common.rpc.clients.store import GrpcStore
+from services.common.rpc.clients.validator import GrpcValidator
+from services.common.rpc.coalesce import Coalescer
+from services.common.rpc.runtime import App, serve_app
+from services.processor.config import ProcessorSettings, WorkSettings
+from services.processor.follow import Follower
+from services.processor.lane import Lane
+from services.processor.observe import Vocabulary
+from services.processor.ports import FirstSolver, Store
+from services.processor.service import Batches, IntentProcessor
+from services.processor.servicer import ProcessorServicer
+from services.processor.worker import Limits, Worker
+
+SERVICE: Final = "intents.processor.v1.ProcessorService"
+RESTART: Final = 1.0
+"""Seconds before the work is taken up again after an error nobody foresaw."""
+
+
+def assemble(
+    settings: WorkSettings,
+    *,
+    store: Store,
+    validator: Validator,
+    chain: Chain,
+    signer: Signer,
+    clock: Clock,
+    observe: Observe,
+) -> tuple[Worker, Batches]:
+    """A worker over any ports; the embedded shape and tests call it too. The caller closes the batches."""
+    vocabulary = Vocabulary(observe)
+    lane = Lane(chain, signer, store, clock, vocabulary)
+
+    async def validate(submissions: Sequence[Submission]) -> Sequence[Verdict]:
+        return await validator.validate(submissions, stored=True)
+
+    batches = Batches(
+        validate=Coalescer(validate, name="processor.validate", max_batch=100),
+        look=Coalescer(chain.intents, name="processor.look", max_batch=100),
+        move=Coalescer(store.transition, name="processor.move", max_batch=200),
+        record=Coalescer(store.record_transactions, name="processor.record", max_batch=200),
+    )
+    processor = IntentProcessor(
+        batches=batches,
+        lane=lane,
+        follower=Follower(
+            chain=chain, lane=lane, clock=clock, observe=vocabulary, validity=settings.tx_validity_blocks
+        ),
+        solvers=FirstSolver(settings.solvers),
+        clock=clock,
+        observe=vocabulary,
+        verifier_id=settings.verifier_id,
+        solve_attempts=settings.solve_attempts,
+    )
+    worker = Worker(
+        owner=settings.processor_owner or signer.public_key,
+        signer=signer,
+        store=store,
+        chain=chain,
+        lane=lane,
+        process=processor.process,
+        clock=clock,
+        observe=vocabulary,
+        limits=Limits(
+            claim_limit=settings.claim_limit,
+            max_in_flight=settings.max_in_flight,
+            lease_ms=settings.lease_ms,
+            poll_ms=settings.poll_ms,
+        ),
+    )
+    return worker, batches
+
+
+@asynccontextmanager
+async def running(worker: Worker, batches: Batches) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Works until left, or until the yielded `stop` was awaited: leases are given back then."""
+
+    async def forever() -> None:
+        while True:
+            try:
+                await worker.run()
+            except Exception as error:
+                # work goes on: everything of it is in the store
+                worker.observe.unexpected("", error)
+                await worker.clock.sleep(RESTART)
+
+    task = asyncio.create_task(forever(), name="processor")
+
+    async def stop() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await batches.aclose()
+
+    try:
+        yield stop
+    finally:
+        await stop()
+
+
+@asynccontextmanager
+async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]:
+    """A processor on the store, the validator and a NEAR node. Raises KeyFileError."""
+    observe = Observe(service="processor")
+    signer = KeyFileSigner.load(settings.signer_key_file, settings.signer_key_index)
+    async with (
+        open_channel(settings.store_target, settings=settings, observe=observe) as store_channel,
+        open_channel(settings.validator_target, settings=settings, observe=observe) as validator_channel,
+        open_http(settings.chain_url) as transport,
+    ):
+        store: Any = GrpcStore(store_channel)
+        worker, batches = assemble(
+            settings,
+            store=store,
+            validator=GrpcValidator(validator_channel),
+            chain=NearChain(transport, settings.verifier_id),
+            signer=signer,
+            clock=clock,
+            observe=observe,
+        )
+        servicer = ProcessorServicer(worker)
+        async with (
+            running(worker, batches) as stop,
+            serve_app(
+                settings,
+                service_names=[SERVICE],
+                register=lambda server: add_ProcessorServiceServicer_to_server(servicer, server),
+                observe=observe,
+            ) as app,
+        ):
+            app.on_drain = stop
+            yield app

@@ -1,0 +1,74 @@
+"""The processor's settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.config import ServiceSettings, setting
+
+_PORT = 65_535
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkSettings:
+    """How it works; the embedded shape takes the same."""
+
+    verifier_id: str = setting("verifier.near", help="Account of the Verifier contract")
+    solvers: tuple[str, ...] = setting(
+        ("solver.near",), help="Solvers by account, by comma; the first is asked"
+    )
+    lease_ms: int = setting(
+        30_000, unit="ms", minimum=300, maximum=86_400_000, help="Length of a claim; renewed at a third of it"
+    )
+    poll_ms: int = setting(
+        1_000, unit="ms", minimum=10, help="Time between looks for due intents; new ones wake it at once"
+    )
+    claim_limit: int = setting(
+        100, unit="intents", minimum=1, maximum=1_000, help="Intents claimed in one call"
+    )
+    max_in_flight: int = setting(
+        256, unit="intents", minimum=1, maximum=1_000, help="Intents followed at the same time"
+    )
+    solve_attempts: int = setting(
+        3, unit="attempts", minimum=1, help="Solves refused outright by final receipts before an intent fails"
+    )
+    tx_validity_blocks: int = setting(
+        86_400, unit="blocks", minimum=1, help="Blocks for which the chain takes a transaction's block hash"
+    )
+    processor_owner: str | None = setting(
+        None,
+        help="Name in leases, the same after a restart, another for each replica; default: the public key",
+    )
+
+    def check(self) -> str | None:
+        """What is wrong with the settings together, as one line."""
+        return None if self.solvers else "SOLVERS: at least one solver is needed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessorSettings(WorkSettings, ServiceSettings):
+    """Everything `python -m services.processor` takes."""
+
+    port: int = setting(50056, unit="port", minimum=0, maximum=_PORT, help="gRPC port; 0 takes a free one")
+    admin_port: int = setting(
+        9456,
+        unit="port",
+        minimum=0,
+        maximum=_PORT,
+        help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
+    )
+    max_message_bytes: int = setting(
+        4 << 20,
+        unit="bytes",
+        minimum=1_024,
+        maximum=1 << 28,
+        help="Largest request taken; answers may be 4 times it",
+    )
+    store_target: str = setting("127.0.0.1:50054", help="Address of the store")
+    validator_target: str = setting("127.0.0.1:50052", help="Address of the validator")
+    chain_url: str = setting("http://127.0.0.1:3030", help="NEAR JSON-RPC endpoint")
+    signer_key_file: Path = setting(
+        help="NEAR credentials file {account_id, public_key, private_key}, or a list of such; one key a replica"
+    )
+    signer_key_index: int = setting(
+        0, unit="number", minimum=0, help="Which key of a list in SIGNER_KEY_FILE, counted from 0"
+    )

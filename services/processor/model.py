@@ -1,0 +1,269 @@
+"""The life of an intent after acceptance, as tables and pure decisions. No I/O.
+
+What the contract says at a final block decides, and it is asked only while nothing signed is open: bytes
+that may still get on chain are first followed to their end.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from services.common.chain.port import ChainIntent, TxOutcome, TxState
+from services.common.clock import to_ns
+from services.common.domain.intent import (
+    ChainTransaction,
+    ErrorDetails,
+    ExecutionDetails,
+    IntentRecord,
+    PlainIntent,
+    SignedTransaction,
+)
+from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import Verdict
+from services.common.domain.plainjson import deadline_ns, slippage_bps
+from services.common.errors import Reason
+
+VERIFY: Final = "verify"
+SOLVE: Final = "solve"
+
+SIGNED: Final = "signed"
+SUCCESS: Final = "success"
+FAILURE: Final = "failure"
+DEAD: Final = "dead"
+
+MAX_EVIDENCE: Final = 4096
+"""Bytes of an evidence text."""
+
+
+class Do(StrEnum):
+    """What comes next for an intent nothing of which is open."""
+
+    SIGN = "sign"  # the transaction its status needs
+    ADVANCE = "advance"  # our record takes the next step of the lifecycle
+    COMPLETE = "complete"
+    FAIL = "fail"
+    WAIT = "wait"  # the chain is behind us, or another's attempt is under way
+
+
+NEXT: Final[Mapping[tuple[Status, str | None], Do]] = {
+    (Status.PENDING, None): Do.SIGN,
+    (Status.PENDING, "verified"): Do.ADVANCE,
+    (Status.PENDING, "executing"): Do.ADVANCE,
+    (Status.PENDING, "completed"): Do.ADVANCE,
+    (Status.PENDING, "failed"): Do.FAIL,
+    (Status.VERIFIED, None): Do.WAIT,
+    (Status.VERIFIED, "verified"): Do.SIGN,
+    (Status.VERIFIED, "executing"): Do.ADVANCE,
+    (Status.VERIFIED, "completed"): Do.ADVANCE,
+    (Status.VERIFIED, "failed"): Do.FAIL,
+    (Status.EXECUTING, None): Do.WAIT,
+    (Status.EXECUTING, "verified"): Do.SIGN,
+    (Status.EXECUTING, "executing"): Do.WAIT,
+    (Status.EXECUTING, "completed"): Do.COMPLETE,
+    (Status.EXECUTING, "failed"): Do.FAIL,
+}
+"""(our status, the contract's status) -> what to do. A word the contract does not have is waited on."""
+
+AFTER: Final[Mapping[Status, Status]] = {Status.PENDING: Status.VERIFIED, Status.VERIFIED: Status.EXECUTING}
+"""Where ADVANCE leads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`error` is set for FAIL alone."""
+
+    do: Do
+    error: ErrorDetails | None = None
+
+
+def decide(record: IntentRecord, seen: ChainIntent) -> Decision:
+    """What the contract's view means for `record`; `record` holds the outcome of everything signed for it."""
+    at = {"block_height": seen.block_height, "block_timestamp_ns": str(seen.block_timestamp_ns)}
+    if seen.status is not None:
+        if seen.kept is None:
+            return Decision(do=Do.WAIT)
+        if not same_intent(seen.kept, record.intent):
+            return _fail(
+                Reason.ID_TAKEN,
+                "The Verifier keeps another intent under this id.",
+                **at,
+                kept=dict(seen.kept),
+            )
+    do = NEXT.get((record.status, seen.status), Do.WAIT)
+    if do is Do.FAIL:
+        reason, message = _why_failed(seen)
+        return _fail(reason, message, **at, **_beside(seen), **last_failure(record))
+    if do is Do.SIGN and expired(record, seen):
+        message = "The deadline passed before the intent was executed."
+        return _fail(Reason.EXPIRED, message, **at, **last_failure(record))
+    if do is Do.SIGN and record.status is Status.PENDING:
+        return _verify_again(record, at)
+    return Decision(do=do)
+
+
+def _verify_again(record: IntentRecord, at: Mapping[str, Any]) -> Decision:
+    """The contract does not know the intent: sign, unless a final receipt said why it will not."""
+    refused = [tx for tx in record.transactions if tx.purpose == VERIFY and tx.status == FAILURE]
+    if refused and not transient(refused[-1].evidence):
+        return _fail(Reason.VERIFICATION_FAILED, _words(refused[-1]), **at, **last_failure(record))
+    # without the user's signature only the user's own wallet can have it verified
+    return Decision(do=Do.SIGN if record.signed_data is not None else Do.WAIT)
+
+
+def too_many_attempts(record: IntentRecord, limit: int) -> ErrorDetails | None:
+    """Set once `limit` solves ended in failed receipts. The contract counts solvers' failures alone: without
+    this a call it refuses would be paid for again and again."""
+    failed = [tx for tx in record.transactions if tx.purpose == SOLVE and tx.status == FAILURE]
+    if len(failed) < limit:
+        return None
+    return _fail(
+        Reason.EXECUTION_FAILED, _words(failed[-1]), attempts=len(failed), **last_failure(record)
+    ).error
+
+
+def expired(record: IntentRecord, seen: ChainIntent) -> bool:
+    """Whether the deadline has passed at a final block; `expires_at` is floored to ms."""
+    return seen.block_timestamp_ns > to_ns(record.expires_at) + 999_999
+
+
+def same_intent(kept: Mapping[str, Any], ours: PlainIntent) -> bool:
+    """Whether the contract keeps our very intent. As in the contract, a body may leave its deadline out."""
+    try:
+        minimum, slippage = kept.get("min_output_amount"), kept.get("max_slippage")
+        theirs = (
+            kept.get("id"), kept.get("user_account"), kept.get("action"), kept.get("input_token"),
+            str(kept.get("input_amount")), kept.get("output_token"), None if minimum is None else str(minimum),
+            None if slippage is None else slippage_bps(slippage),
+        )  # fmt: skip
+        held = kept.get("deadline")
+        if held is None and kept.get("deadline_ns") is not None:
+            held = int(str(kept["deadline_ns"]))
+        same_time = ours.deadline_ns is None or (held is not None and deadline_ns(held) == ours.deadline_ns)
+    except ValueError:
+        return False
+    mine = (
+        ours.id, ours.user_account, ours.action, ours.input_token,
+        ours.input_amount, ours.output_token, ours.min_output_amount, ours.max_slippage_bps,
+    )  # fmt: skip
+    return theirs == mine and same_time
+
+
+def open_transactions(record: IntentRecord) -> list[SignedTransaction]:
+    """Signed bytes whose end is not known, lowest nonce first."""
+    return sorted((tx for tx in record.transactions if tx.status == SIGNED), key=lambda tx: tx.nonce)
+
+
+def settled(tx: SignedTransaction, outcome: TxOutcome) -> SignedTransaction:
+    """`tx` with its final outcome. A verification that does not answer true is a failure."""
+    succeeded = outcome.state is TxState.SUCCEEDED and (tx.purpose != VERIFY or outcome.value is True)
+    failure = outcome.failure or ("" if succeeded else f"answered {json.dumps(outcome.value)[:200]}")
+    return replace(
+        tx,
+        status=SUCCESS if succeeded else FAILURE,
+        gas_used=outcome.gas_used,
+        total_cost=outcome.total_cost,
+        evidence=evidence(block_height=outcome.block_height, failure=failure, logs=outcome.logs[-8:]),
+    )
+
+
+def merged(record: IntentRecord, *changed: SignedTransaction) -> IntentRecord:
+    """`record` with transactions replaced by hash, or added."""
+    by_hash = {tx.hash: tx for tx in record.transactions}
+    by_hash.update((tx.hash, tx) for tx in changed)
+    return replace(record, transactions=tuple(by_hash.values()))
+
+
+def details(record: IntentRecord, solver_id: str = "") -> ExecutionDetails:
+    """`executionDetails`: every transaction signed for it; gas and cost are sums over all receipts of all."""
+    solvers = [tx.solver_id for tx in record.transactions if tx.solver_id]
+    return ExecutionDetails(
+        solver_id=solver_id or (solvers[-1] if solvers else ""),
+        transactions=tuple(
+            ChainTransaction(hash=tx.hash, chain=tx.chain, status=tx.status) for tx in record.transactions
+        ),
+        gas_used=sum(tx.gas_used for tx in record.transactions),
+        total_cost=sum(tx.total_cost for tx in record.transactions),
+    )
+
+
+def refusal(verdict: Verdict) -> ErrorDetails:
+    """`errorDetails` of a verdict that is a refusal."""
+    first = verdict.violations[0]
+    reason = Reason.EXPIRED if first.reason is Reason.DEADLINE_EXPIRED else first.reason
+    listed = [
+        {"field": one.field, "reason": str(one.reason), "message": one.message} for one in verdict.violations
+    ]
+    return ErrorDetails(
+        reason=str(reason),
+        message=first.message,
+        evidence=evidence(stage=verdict.failed_stage, violations=listed[:16]),
+    )
+
+
+def transient(text: str) -> bool:
+    """Whether a failed receipt speaks of the contract's state, not of the intent: worth another try."""
+    return "paused" in _failure_of(text)
+
+
+def last_failure(record: IntentRecord) -> dict[str, Any]:
+    """Evidence: the newest failed receipt, if there is one."""
+    failed = [tx for tx in record.transactions if tx.status == FAILURE]
+    if not failed:
+        return {}
+    return {"transaction": failed[-1].hash, "receipt": _parsed(failed[-1].evidence)}
+
+
+def height_of(tx: SignedTransaction) -> int:
+    """The final block that told how `tx` ended, 0 if unknown."""
+    parsed = _parsed(tx.evidence)
+    return int(parsed.get("block_height", 0)) if isinstance(parsed, dict) else 0
+
+
+def evidence(**facts: Any) -> str:
+    """JSON text of at most MAX_EVIDENCE bytes: what does not fit is left out, longest first."""
+    kept = {key: value for key, value in facts.items() if value not in ("", (), [], None)}
+    while True:
+        text = json.dumps(kept, separators=(",", ":"), default=str)
+        if len(text) <= MAX_EVIDENCE or not kept:
+            return text
+        longest = max(kept, key=lambda key: len(json.dumps(kept[key], default=str)))
+        del kept[longest]
+
+
+def _why_failed(seen: ChainIntent) -> tuple[Reason, str]:
+    kept = seen.kept or {}
+    said = str(kept.get("reason") or "the contract holds it failed")
+    if int(str(kept.get("failures") or 0)) > 0:
+        return Reason.SOLVER_FAILED, said
+    deadline = kept.get("deadline_ns")
+    if "deadline" in said or (deadline is not None and int(str(deadline)) <= seen.block_timestamp_ns):
+        return Reason.EXPIRED, said
+    return Reason.EXECUTION_FAILED, said
+
+
+def _beside(seen: ChainIntent) -> dict[str, Any]:
+    kept = seen.kept or {}
+    return {key: kept[key] for key in ("reason", "failures", "solver_account") if kept.get(key) is not None}
+
+
+def _fail(reason: Reason, message: str, **facts: Any) -> Decision:
+    error = ErrorDetails(reason=str(reason), message=message[:500], evidence=evidence(**facts))
+    return Decision(do=Do.FAIL, error=error)
+
+
+def _words(tx: SignedTransaction) -> str:
+    return _failure_of(tx.evidence) or "The transaction failed."
+
+
+def _failure_of(text: str) -> str:
+    parsed = _parsed(text)
+    return str(parsed.get("failure", "")) if isinstance(parsed, dict) else ""
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

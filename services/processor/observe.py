@@ -1,0 +1,133 @@
+"""What the processor shows of itself."""
+
+import logging
+from typing import Final
+
+from services.common.domain.intent import ErrorDetails, IntentRecord, SignedTransaction
+from services.common.domain.lifecycle import Status
+from services.common.errors import IntentError
+from services.common.observe import Observe, logs, metrics
+
+logger: Final = logging.getLogger(__name__)
+
+BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+class Vocabulary:
+    """Its events and metrics. Labels: the two purposes, the four ends of a transaction, the lifecycle's words,
+    reasons of the catalogue."""
+
+    def __init__(self, observe: Observe) -> None:
+        registry = observe.registry
+        self.in_flight = metrics.gauge(
+            registry, "processor_intents_in_flight", "Intents under this replica's lease"
+        )()
+        self._moves = metrics.counter(
+            registry, "processor_moves_total", "Moves made, by status reached", ("status",)
+        )
+        self._failures = metrics.counter(
+            registry, "processor_failures_total", "Intents failed, by reason", ("reason",)
+        )
+        self._transactions = metrics.counter(
+            registry, "processor_transactions_total", "Transactions by purpose and what became of them",
+            ("purpose", "result"),
+        )  # fmt: skip
+        self._resent = metrics.counter(
+            registry, "processor_rebroadcasts_total", "Same bytes sent again after a doubt", ("purpose",)
+        )
+        self._batch = metrics.histogram(
+            registry,
+            "processor_signing_batch_size",
+            "Transactions signed and stored together",
+            buckets=BATCHES,
+        )()
+        self._unexpected = metrics.counter(
+            registry,
+            "processor_unexpected_errors_total",
+            "Errors nobody foresaw; each is logged with its stack",
+        )()
+        self._waits = metrics.counter(
+            registry, "processor_dependency_waits_total", "Pauses because a dependency was away", ("reason",)
+        )
+        self._lost = metrics.counter(
+            registry, "processor_leases_lost_total", "Intents another processor took over"
+        )()
+
+    def moved(self, record: IntentRecord) -> None:
+        """A move is durable."""
+        self._moves(str(record.status)).inc()
+        level = logging.INFO if record.terminal else logging.DEBUG
+        logs.event(logger, level, "intent.moved", status=str(record.status), version=record.version)
+
+    def signed(self, transactions: list[SignedTransaction]) -> None:
+        """Bytes are durable and about to be sent."""
+        self._batch.observe(len(transactions))
+        for tx in transactions:
+            self._transactions(tx.purpose, "signed").inc()
+
+    def ended(self, tx: SignedTransaction) -> None:
+        """What became of a transaction is known."""
+        self._transactions(tx.purpose, tx.status).inc()
+        logs.event(
+            logger, logging.DEBUG, "transaction.ended",
+            hash=tx.hash, purpose=tx.purpose, status=tx.status, gas_used=tx.gas_used,
+        )  # fmt: skip
+
+    def resent(self, tx: SignedTransaction) -> None:
+        """The node did not know a transaction: the same bytes go out again."""
+        self._resent(tx.purpose).inc()
+        logs.event(
+            logger, logging.INFO, "transaction.resent", hash=tx.hash, purpose=tx.purpose, nonce=tx.nonce
+        )
+
+    def refused(self, record: IntentRecord, error: ErrorDetails) -> None:
+        """The validator says no now."""
+        self._failures(error.reason).inc()
+        logs.event(
+            logger, logging.WARNING, "Intent validation failed",
+            intentId=record.intent_id, error=error.message, reason=error.reason,
+        )  # fmt: skip
+
+    def verification_failed(self, record: IntentRecord, error: ErrorDetails) -> None:
+        """The seed's text."""
+        self._failures(error.reason).inc()
+        logs.event(
+            logger, logging.ERROR, "Intent verification failed",
+            intentId=record.intent_id, error=error.message, reason=error.reason,
+        )  # fmt: skip
+
+    def execution_failed(self, record: IntentRecord, error: ErrorDetails) -> None:
+        """Verified, and yet not to be executed."""
+        self._failures(error.reason).inc()
+        logs.event(
+            logger, logging.ERROR, "Intent execution failed",
+            intentId=record.intent_id, error=error.message, reason=error.reason,
+        )  # fmt: skip
+
+    def unexpected(self, intent_id: str, error: BaseException) -> None:
+        """The seed's text and its notifyIfCritical: a stack in the log and a metric to alarm on."""
+        self._unexpected.inc()
+        logs.event(
+            logger, logging.CRITICAL, "Unexpected error processing intent",
+            intentId=intent_id, error_type=type(error).__name__, exc_info=error,
+        )  # fmt: skip
+
+    def waits(self, what: str, error: IntentError, seconds: float) -> None:
+        """A dependency is away; nothing ends because of it."""
+        self._waits(str(error.reason)).inc()
+        logs.event(
+            logger, logging.WARNING, "dependency.away",
+            during=what, reason=str(error.reason), detail=error.message, retry_s=round(seconds, 3),
+        )  # fmt: skip
+
+    def foreign_write(self, record: IntentRecord) -> None:
+        """Somebody wrote past the store: nothing is signed or moved until an operator settles it."""
+        status: Status = record.status
+        logs.event(
+            logger, logging.ERROR, "intent.foreign_write", intentId=record.intent_id, status=str(status)
+        )
+
+    def lost(self, intent_id: str) -> None:
+        """Another holds the lease now."""
+        self._lost.inc()
+        logs.event(logger, logging.INFO, "lease.lost", intentId=intent_id)
