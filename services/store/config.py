@@ -1,0 +1,70 @@
+"""Settings of the store."""
+
+from dataclasses import dataclass
+
+from services.common.config import ServiceSettings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings(ServiceSettings):
+    """Of `python -m services.store`."""
+
+    port: int = setting(50054, unit="port", minimum=0, maximum=65_535, help="gRPC port; 0 takes a free one")
+    admin_port: int = setting(
+        9454,
+        unit="port",
+        minimum=0,
+        maximum=65_535,
+        help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
+    )
+    database_url: str = setting(
+        "sqlite:///data/store.db",
+        secret=True,
+        help="sqlite:///relative/path, sqlite:////absolute/path or mongodb://host/database?options",
+    )
+    database_select_timeout_ms: int = setting(
+        3_000,
+        unit="ms",
+        minimum=50,
+        maximum=600_000,
+        help="Longest wait for a MongoDB server that can be used",
+    )
+    database_timeout_ms: int = setting(
+        5_000,
+        unit="ms",
+        minimum=50,
+        maximum=600_000,
+        help="Longest wait for MongoDB's answer on a connection",
+    )
+    database_pool_size: int = setting(
+        64, unit="connections", minimum=1, maximum=10_000, help="Most connections to a MongoDB server"
+    )
+    partitions: int = setting(
+        16,
+        unit="partitions",
+        minimum=1,
+        maximum=1_024,
+        help="Of the event log; fixed at the store's first start",
+    )
+    relay_poll_ms: int = setting(
+        500,
+        unit="ms",
+        minimum=10,
+        maximum=600_000,
+        help="Time between looks for events a dead replica left behind",
+    )
+    event_poll_ms: int = setting(
+        200, unit="ms", minimum=10, maximum=600_000, help="Time between looks for events other replicas wrote"
+    )
+    metrics_refresh_ms: int = setting(
+        5_000, unit="ms", minimum=100, maximum=3_600_000, help="Time between counts for the gauges"
+    )
+    actions: tuple[str, ...] = setting(
+        ("swap", "transfer"),
+        help="Actions shown as metric labels, comma-separated; all others count as other",
+    )
+
+    def check(self) -> str | None:
+        if self.database_url.startswith(("sqlite:///", "mongodb://", "mongodb+srv://")):
+            return None
+        return "DATABASE_URL: sqlite:///path or mongodb://host/database is expected"

@@ -1,0 +1,120 @@
+"""Reading the event log: pages by cursor, fair over partitions, and following it live."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from services.common.clock import Clock
+from services.common.domain.outcomes import EventPage
+from services.common.errors import IntentError, Reason
+from services.store.document import event_of
+from services.store.model import MAX_EVENTS, decode_cursor, encode_cursor
+from services.store.ports import Document, Storage
+
+DEFAULT_LIMIT: Final = 500
+
+
+class LogReader:
+    """Pages of the log. `poll` is seconds between looks for what other replicas wrote, while anyone watches."""
+
+    def __init__(self, storage: Storage, clock: Clock, *, poll: float) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._poll = poll
+        self._watchers = 0
+        self._poller: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._closed = False
+
+    def wake(self) -> None:
+        """There may be events."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def close(self) -> None:
+        """End every watcher with DRAINING."""
+        self._closed = True
+        self.wake()
+        if self._poller is not None:
+            self._poller.cancel()
+            await asyncio.gather(self._poller, return_exceptions=True)
+
+    async def page(self, cursor: str, limit: int, *, tail: bool) -> EventPage:
+        """Up to `limit` events after `cursor`. Raises CURSOR_INVALID, BATCH_SIZE."""
+        if not 1 <= limit <= MAX_EVENTS:
+            raise IntentError(
+                Reason.BATCH_SIZE, f"A page holds 1 to {MAX_EVENTS} events, {limit} were asked for."
+            )
+        meta = self._storage.meta
+        if tail:
+            return EventPage(events=(), cursor=encode_cursor(meta.store_id, await self._storage.heads()))
+        positions = decode_cursor(cursor, meta.store_id, meta.partitions) if cursor else [0] * meta.partitions
+        taken, more = await self._take(positions, limit)
+        return EventPage(
+            events=tuple(event_of(event) for event in taken),
+            cursor=encode_cursor(meta.store_id, positions),
+            at_end=not more,
+        )
+
+    async def watch(self, cursor: str, *, tail: bool) -> AsyncGenerator[EventPage, None]:
+        """The first page at once, then whatever comes."""
+        self._watchers += 1
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._keep_looking())
+        try:
+            first = True
+            while not self._closed:
+                news = self._news
+                page = await self.page(cursor, DEFAULT_LIMIT, tail=tail and first)
+                if page.events or first:
+                    yield page
+                cursor, first = page.cursor, False
+                if page.at_end and not self._closed:
+                    await news.wait()
+            raise IntentError(Reason.DRAINING, "The store is going away; resume with the last cursor.")
+        finally:
+            self._watchers -= 1
+
+    async def _take(self, positions: list[int], limit: int) -> tuple[list[Document], bool]:
+        """Moves `positions` on. A share for every partition, then the room left for those that have more."""
+        taken: list[Document] = []
+        open_partitions = sorted(range(len(positions)), key=lambda one: (positions[one], one))
+        while open_partitions and len(taken) < limit:
+            room = limit - len(taken)
+            open_partitions = open_partitions[:room] if room < len(open_partitions) else open_partitions
+            each = room // len(open_partitions)
+            found = await self._storage.read_log({one: positions[one] for one in open_partitions}, each)
+            full: list[int] = []
+            for one in open_partitions:
+                events = _unbroken(found.get(one, ()), positions[one])
+                taken += events
+                positions[one] += len(events)
+                if len(events) == each:
+                    full.append(one)
+            open_partitions = full
+        return taken, len(taken) >= limit
+
+    async def _keep_looking(self) -> None:
+        seen: Sequence[int] = ()
+        while self._watchers > 0:
+            await self._clock.sleep(self._poll)
+            try:
+                heads = await self._storage.heads()
+            except IntentError:
+                # watchers meet the same error when they read; the next look may succeed
+                self.wake()
+                continue
+            if list(heads) != list(seen):
+                seen = heads
+                self.wake()
+
+
+def _unbroken(events: Sequence[Document], after: int) -> list[Document]:
+    """Those whose sequences follow without a gap: what is missing is still on its way."""
+    unbroken: list[Document] = []
+    for event in events:
+        after += 1
+        if event["sequence"] != after:
+            break
+        unbroken.append(event)
+    return unbroken

@@ -1,0 +1,69 @@
+"""The store's vocabulary: the seed's five metrics, under its names, and a count of what came in."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from services.common.domain.intent import IntentRecord
+from services.common.domain.outcomes import Accepted, Statistics
+from services.common.errors import IntentError
+from services.common.observe import Observe, metrics
+
+OTHER: Final = "other"
+TERA: Final = 1_000_000_000_000
+PROCESSING_BUCKETS: Final = (0.1, 0.5, 1, 5, 10, 30, 60)
+GAS_BUCKETS: Final = tuple(tera * TERA for tera in (1, 5, 10, 50, 100, 500, 1000))
+"""Gas units. One step beyond the seed's: contracts may burn up to 1 PGas since nearcore 2.11."""
+MAX_SOLVER_LABELS: Final = 100
+
+
+class StoreMeters:
+    """Labels are bounded: an action outside `actions` counts as "other", the busiest 100 solvers are shown."""
+
+    def __init__(self, observe: Observe, actions: Iterable[str]) -> None:
+        registry = observe.registry
+        self._actions = frozenset(actions)
+        self._by_status = metrics.gauge(
+            registry, "intents_by_status", "Number of intents by status", ["status"]
+        )
+        self._processing = metrics.histogram(
+            registry,
+            "intent_processing_time_seconds",
+            "Time taken to process intents",
+            ["action"],
+            buckets=PROCESSING_BUCKETS,
+        )
+        self._gas = metrics.histogram(
+            registry, "intent_gas_used", "Gas used for intent execution", ["action"], buckets=GAS_BUCKETS
+        )
+        self._success = metrics.gauge(
+            registry, "solver_success_rate", "Success rate of each solver", ["solver_id"]
+        )
+        self._execution = metrics.gauge(
+            registry, "solver_execution_time_seconds", "Average execution time per solver", ["solver_id"]
+        )
+        self._created = metrics.counter(
+            registry, "store_creations_total", "Creations answered, by outcome", ["outcome"]
+        )
+
+    def created(self, answers: Sequence[Accepted | IntentError]) -> None:
+        """Count new, repeated and refused creations."""
+        for answer in answers:
+            if isinstance(answer, Accepted):
+                self._created("created" if answer.created else "repeated").inc()
+            else:
+                self._created("refused").inc()
+
+    def ended(self, record: IntentRecord) -> None:
+        """Observe an intent that reached its end now."""
+        action = record.intent.action if record.intent.action in self._actions else OTHER
+        self._processing(action).observe((record.updated_at - record.created_at).total_seconds())
+        if record.execution_details is not None and record.execution_details.gas_used > 0:
+            self._gas(action).observe(record.execution_details.gas_used)
+
+    def refreshed(self, statistics: Statistics) -> None:
+        """Show what the store holds now."""
+        for status, count in statistics.counts.items():
+            self._by_status(status.value).set(count)
+        for solver in statistics.solvers[:MAX_SOLVER_LABELS]:
+            self._success(solver.solver_id).set(solver.success_rate)
+            self._execution(solver.solver_id).set(solver.avg_execution_time)

@@ -1,0 +1,221 @@
+"""What the store needs of a database.
+
+Use cases that write are programs: generators that yield the operations below and are sent the answers.
+A backend runs a program step by step, each step durable before the next (MongoDB), or as a whole in one
+durable transaction (SQLite). A program is correct if it is cut off after any step and run again.
+
+All errors of the database are IntentError DEPENDENCY_UNAVAILABLE.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import ListQuery, SolverStatistics
+from services.store.model import PageKey
+
+T = TypeVar("T")
+
+Document = dict[str, Any]
+"""A stored document, as services/store/document.py describes it: str, int, float, bool, bytes, aware datetime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A request or a nonce, held for one content for ever."""
+
+    key: str
+    intent_id: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a stored intent a repeat is compared with."""
+
+    intent_id: str
+    principal: str
+    content_hash: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Which of these exist? Answered by Found."""
+
+    requests: Sequence[str]
+    nonces: Sequence[str]
+    intents: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """By key."""
+
+    requests: Mapping[str, Reservation]
+    nonces: Mapping[str, Reservation]
+    intents: Mapping[str, Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Insert where nothing stands. Answered by a list of the Reservation that stands now for each."""
+
+    kind: str  # "requests" or "nonces"
+    reservations: Sequence[Reservation]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Insert intents where nothing stands. Answered by a list: None where inserted, else the Standing."""
+
+    documents: Sequence[Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Whole documents. Answered by a dict by id, of those that exist."""
+
+    intent_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One single-document compare-and-set. Paths are dotted.
+
+    `where`: each path equals its value, None matching absent too. `set` and `push` (append to a list) follow.
+    """
+
+    intent_id: str
+    where: Mapping[str, Any]
+    set: Mapping[str, Any]
+    push: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Many of them, in this order where they name the same intent. Answered by a list: the document after, or None."""
+
+    writes: Sequence[Write]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Documents whose nextActionAt is not after `now`, most overdue first."""
+
+    now: datetime
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBy:
+    """Documents under lease by `owner`, expired or not."""
+
+    owner: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An execution by a solver came to its end."""
+
+    solver_id: str
+    success: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Count these into solverStats. Answered by None."""
+
+    ended: Sequence[Ended]
+
+
+Operation = Look | Reserve | Insert | Find | Update | Due | OwnedBy | Tally
+Program = Generator[Operation, Any, T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """Fixed at the store's first start. `store_id`: 16 hex digits."""
+
+    store_id: str
+    partitions: int
+
+
+class CannotOpen(Exception):
+    """The database cannot be this store's; the message is one line for people."""
+
+
+def other_partitions(meta: Meta, asked: int) -> CannotOpen:
+    """The log's partitions are fixed at the first start."""
+    return CannotOpen(f"PARTITIONS: this store was made with {meta.partitions} partitions, not {asked}")
+
+
+class Outbox(Protocol):
+    """What a relay needs where moves and log cannot share a transaction. Every write is one document's."""
+
+    async def waiting(self, limit: int) -> Sequence[Document]:
+        """Intents with outbox entries."""
+        ...
+
+    async def reread(self, intent_id: str) -> Document | None: ...
+
+    async def number(self, intent_id: str, version: int, before: int, after: int) -> bool:
+        """Set the sequence of the oldest entry if it is of `version` and has `before` (0: none yet)."""
+        ...
+
+    async def append(self, event: Document) -> tuple[str, int] | None:
+        """Insert under (partition, sequence). None if inserted, else (intentId, version) of what stands there."""
+        ...
+
+    async def unbox(self, intent_id: str, version: int, sequence: int) -> None:
+        """Remove the oldest entry if it is of `version` and has `sequence`."""
+        ...
+
+    async def newest(self, partition: int) -> int:
+        """The newest sequence of a partition, 0 if it has none."""
+        ...
+
+
+class Storage(Protocol):
+    """A database. `outbox` is None where it publishes events within the transaction that moves an intent."""
+
+    meta: Meta
+    outbox: Outbox | None
+    on_events: Callable[[], None]
+    """Called in the loop's thread after events became readable."""
+
+    async def run(self, program: Program[T]) -> T:
+        """Run to the end; durable when it returns."""
+        ...
+
+    async def find(self, intent_ids: Sequence[str]) -> Mapping[str, Document]:
+        """Documents by id."""
+        ...
+
+    async def requests(self, keys: Sequence[str]) -> Mapping[str, Reservation]:
+        """Requests by key."""
+        ...
+
+    async def page(self, query: ListQuery, after: PageKey | None, limit: int) -> Sequence[Document]:
+        """Newest first by (createdAt, _id), strictly after `after`."""
+        ...
+
+    async def counts(self, *, principal: str, user_id: str) -> Mapping[Status, int]:
+        """Intents by status; empty filters match all; statuses not ours are left out."""
+        ...
+
+    async def solvers(self, limit: int) -> Sequence[SolverStatistics]:
+        """Those with the most executions first."""
+        ...
+
+    async def read_log(self, after: Mapping[int, int], each: int) -> Mapping[int, Sequence[Document]]:
+        """By partition up to `each` events above the sequence given, ascending; partitions without may be absent."""
+        ...
+
+    async def heads(self) -> Sequence[int]:
+        """Newest sequence of each partition."""
+        ...

@@ -1,0 +1,173 @@
+"""The store's use cases, in domain terms; satisfies services.common.ports.Store."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+
+from services.common.clock import Clock, now
+from services.common.domain.intent import IntentRecord, NewIntent
+from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import (
+    Accepted,
+    Applied,
+    EventPage,
+    IntentKey,
+    IntentPage,
+    LeaseRef,
+    ListQuery,
+    RequestIdentity,
+    Statistics,
+    TransactionRecord,
+    Transition,
+    WriteOutcome,
+)
+from services.common.errors import IntentError, Reason
+from services.common.observe import trace
+from services.store.claiming import claiming, releasing, renewing
+from services.store.creating import Draft, creating, draft
+from services.store.document import record_of
+from services.store.log import LogReader
+from services.store.model import (
+    MAX_PAGE,
+    PageKey,
+    check_batch,
+    decode_page_token,
+    encode_page_token,
+    request_key,
+)
+from services.store.moving import moving, recording
+from services.store.observe import StoreMeters
+from services.store.ports import Storage
+
+MAX_SOLVERS = 1000
+MAX_LEASE_MS = 24 * 3600 * 1000
+
+
+class Store:
+    """The one truth. `event_poll` is seconds between looks for what other replicas wrote."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, meters: StoreMeters, *, event_poll: float = 0.2
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._meters = meters
+        self._log = LogReader(storage, clock, poll=event_poll)
+        storage.on_events = self._log.wake
+
+    async def close(self) -> None:
+        """End every watcher."""
+        await self._log.close()
+
+    async def create(self, intents: Sequence[NewIntent]) -> Sequence[Accepted | IntentError]:
+        check_batch(len(intents))
+        moment = now(self._clock)
+        drafts = [draft(new, moment) for new in intents]
+        good = [one for one in drafts if isinstance(one, Draft)]
+        outcomes: Iterator[Accepted | IntentError] = iter(())
+        if good:
+            with trace.span("store.create", attributes={"intents": len(good)}):
+                created = await self._storage.run(creating(good))
+            outcomes = iter(created)
+        answers: list[Accepted | IntentError] = [
+            next(outcomes) if isinstance(one, Draft) else one for one in drafts
+        ]
+        self._meters.created(answers)
+        return answers
+
+    async def get(self, keys: Sequence[IntentKey]) -> Sequence[IntentRecord | None]:
+        check_batch(len(keys))
+        with trace.span("store.get", attributes={"keys": len(keys)}):
+            requests = {key: request_key(key) for key in keys if isinstance(key, RequestIdentity)}
+            held = await self._storage.requests(list(requests.values())) if requests else {}
+            ids = {key for key in keys if isinstance(key, str)} | {one.intent_id for one in held.values()}
+            documents = await self._storage.find(list(ids)) if ids else {}
+        answers: list[IntentRecord | None] = []
+        for key in keys:
+            if isinstance(key, str):
+                document = documents.get(key)
+                answers.append(None if document is None else record_of(document))
+                continue
+            reservation = held.get(requests[key])
+            document = None if reservation is None else documents.get(reservation.intent_id)
+            # a reservation alone, or an intent that is another's, is no answer to this request
+            if (
+                document is None
+                or reservation is None
+                or document["contentHash"] != reservation.content_hash
+                or document["principal"] != key.principal
+            ):
+                answers.append(None)
+            else:
+                answers.append(record_of(document))
+        return answers
+
+    async def list(self, query: ListQuery) -> IntentPage:
+        check_batch(query.page_size, most=MAX_PAGE)
+        after = decode_page_token(query)
+        with trace.span("store.list"):
+            documents = await self._storage.page(query, after, query.page_size + 1)
+        records = tuple(record_of(document) for document in documents[: query.page_size])
+        token = ""
+        if len(documents) > query.page_size:
+            token = encode_page_token(query, PageKey(records[-1].created_at, records[-1].intent_id))
+        return IntentPage(records=records, next_page_token=token)
+
+    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
+        with trace.span("store.statistics"):
+            counts = await self._storage.counts(principal=principal, user_id=user_id)
+            solvers = await self._storage.solvers(MAX_SOLVERS)
+        return Statistics(counts={status: counts.get(status, 0) for status in Status}, solvers=tuple(solvers))
+
+    async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
+        check_batch(len(moves))
+        with trace.span(
+            "store.transition",
+            attributes={"moves": len(moves)},
+            links=[move.traceparent for move in moves[:16]] if trace.exporting() else (),
+        ):
+            outcomes = await self._storage.run(moving(moves, now(self._clock)))
+        for outcome in outcomes:
+            if isinstance(outcome, Applied) and outcome.record.terminal:
+                self._meters.ended(outcome.record)
+        return outcomes
+
+    async def claim(
+        self, owner: str, *, limit: int, lease_ms: int, reclaim: bool = False
+    ) -> Sequence[IntentRecord]:
+        check_batch(limit)
+        if not owner or len(owner) > 256:
+            raise IntentError(Reason.INVALID_FIELD, "owner: 1 to 256 characters are expected.")
+        with trace.span("store.claim"):
+            return await self._storage.run(
+                claiming(owner, limit, _lease(lease_ms), reclaim, now(self._clock))
+            )
+
+    async def renew(self, leases: Sequence[LeaseRef], *, lease_ms: int) -> Sequence[bool]:
+        check_batch(len(leases))
+        with trace.span("store.renew"):
+            return await self._storage.run(renewing(leases, now(self._clock) + _lease(lease_ms)))
+
+    async def release(self, leases: Sequence[LeaseRef]) -> Sequence[bool]:
+        check_batch(len(leases))
+        with trace.span("store.release"):
+            return await self._storage.run(releasing(leases, now(self._clock)))
+
+    async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:
+        check_batch(len(records))
+        with trace.span("store.record_transactions", attributes={"records": len(records)}):
+            return await self._storage.run(recording(records))
+
+    async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
+        return await self._log.page(cursor, limit, tail=tail)
+
+    async def watch_events(self, cursor: str = "", *, tail: bool = False) -> AsyncIterator[EventPage]:
+        async with aclosing(self._log.watch(cursor, tail=tail)) as pages:
+            async for page in pages:
+                yield page
+
+
+def _lease(lease_ms: int) -> timedelta:
+    if not 1 <= lease_ms <= MAX_LEASE_MS:
+        raise IntentError(Reason.INVALID_FIELD, f"lease_ms: 1 to {MAX_LEASE_MS} is expected.")
+    return timedelta(milliseconds=lease_ms)

@@ -1,0 +1,304 @@
+"""Stores for tests, on every backend, and the intents, moves and transactions that tests put in."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.common.clock import SystemClock
+from services.common.domain.intent import (
+    ErrorDetails,
+    IntentRecord,
+    Nep413Payload,
+    NewIntent,
+    PlainIntent,
+    SignedData,
+    SignedTransaction,
+    Submission,
+)
+from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import Accepted, Applied, Transition
+from services.common.encoding import b64encode
+from services.common.observe import Observe
+from services.common.observe.metrics import new_registry
+from services.store.app import open_storage, open_store
+from services.store.config import StoreSettings
+from services.store.ports import Program, Storage
+from services.store.service import Store
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class HandClock(SystemClock):
+    """Wall time moves by hand; waiting is real, so that background work goes on."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.moment = start
+
+    def now_ns(self) -> int:
+        return int(self.moment.timestamp() * 1000) * 1_000_000
+
+    def advance(self, **span: float) -> None:
+        self.moment += timedelta(**span)
+
+
+@dataclass
+class Bench:
+    """A store under test and all that it stands on."""
+
+    store: Store
+    clock: HandClock
+    observe: Observe
+    url: str
+    settings: StoreSettings
+
+
+def settings_for(url: str, **changes: Any) -> StoreSettings:
+    return StoreSettings(
+        database_url=url, **{"partitions": 4, "relay_poll_ms": 50, "event_poll_ms": 20} | changes
+    )
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'store.db'}"
+
+
+@asynccontextmanager
+async def opened(url: str, clock: HandClock | None = None, **changes: Any) -> AsyncIterator[Bench]:
+    """A store on `url`; several on the same one are replicas."""
+    clock = clock or HandClock()
+    observe = Observe(service="store", registry=new_registry(process=False))
+    settings = settings_for(url, **changes)
+    async with open_store(settings, clock, observe) as store:
+        yield Bench(store, clock, observe, url, settings)
+
+
+@asynccontextmanager
+async def opened_storage(url: str, **changes: Any) -> AsyncIterator[Storage]:
+    async with open_storage(settings_for(url, **changes)) as storage:
+        yield storage
+
+
+BACKENDS = ("sqlite", "secantus", "mongo-java")
+
+
+@pytest.fixture(params=BACKENDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database on each backend."""
+    match request.param:
+        case "sqlite":
+            return sqlite_url(tmp_path)
+        case "secantus":
+            return str(request.getfixturevalue("mongo_url"))
+        case _:
+            return str(request.getfixturevalue("mongo_java_url"))
+
+
+@pytest.fixture
+async def bench(store_url: str) -> AsyncIterator[Bench]:
+    """A store on each backend."""
+    async with opened(store_url) as made:
+        yield made
+
+
+def plain(intent_id: str = "i-1", **changes: Any) -> PlainIntent:
+    fields: dict[str, Any] = {
+        "id": intent_id,
+        "user_account": "alice.near",
+        "action": "swap",
+        "input_token": "USDC",
+        "input_amount": "100000000",
+        "output_token": "NEAR",
+        "min_output_amount": "95",
+        "max_slippage_bps": 50,
+        "deadline_ns": 1_795_000_000_123_456_789,
+    }
+    return PlainIntent(**fields | changes)
+
+
+def nonce_of(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def nep413(intent: PlainIntent, nonce: bytes, *, recipient: str = "verifier.near") -> SignedData:
+    message = json.dumps(
+        {"signer_id": intent.user_account, "intents": [{"id": intent.id, "a": intent.input_amount}]}
+    )
+    payload = Nep413Payload(message=message, nonce=nonce, recipient=recipient)
+    return SignedData(
+        standard="nep413", payload=payload, public_key="ed25519:key", signature="ed25519:signature"
+    )
+
+
+def raw_ed25519(intent: PlainIntent, nonce: bytes, /, **changes: Any) -> SignedData:
+    message = {
+        "signer_id": intent.user_account,
+        "verifying_contract": "verifier.near",
+        "nonce": b64encode(nonce),
+        "intents": [{"id": intent.id, "a": intent.input_amount}],
+    } | changes
+    return SignedData(
+        standard="raw_ed25519",
+        payload=json.dumps(message),
+        public_key="ed25519:key",
+        signature="ed25519:signature",
+    )
+
+
+def new(
+    intent_id: str = "i-1",
+    *,
+    principal: str = "alice",
+    request_id: str = "",
+    nonce: bytes | None = None,
+    signed: bool = True,
+    expires_at: datetime = START + timedelta(hours=1),
+    traceparent: str = "",
+    **changes: Any,
+) -> NewIntent:
+    """A submission as the edge hands it over; its nonce follows from its id unless given."""
+    intent = plain(intent_id, **changes)
+    data = nep413(intent, nonce or nonce_of(intent_id)) if signed else None
+    return NewIntent(
+        principal=principal,
+        submission=Submission(intent=intent, signed_data=data, request_id=request_id),
+        expires_at=expires_at,
+        traceparent=traceparent,
+    )
+
+
+async def created(store: Store, intent_id: str = "i-1", **changes: Any) -> IntentRecord:
+    """A new intent's record."""
+    (outcome,) = await store.create([new(intent_id, **changes)])
+    assert isinstance(outcome, Accepted), outcome
+    assert outcome.created
+    return await record(store, intent_id)
+
+
+async def record(store: Store, intent_id: str = "i-1") -> IntentRecord:
+    (found,) = await store.get([intent_id])
+    assert found is not None
+    return found
+
+
+def move(seen: IntentRecord, to: Status, *, fence: int | None = None, **changes: Any) -> Transition:
+    return Transition(
+        intent_id=seen.intent_id,
+        seen_version=seen.version,
+        seen_status=seen.status,
+        to=to,
+        actor=changes.pop("actor", "test"),
+        fence=fence,
+        **changes,
+    )
+
+
+def failure(seen: IntentRecord, reason: str = "CANCELLED", **changes: Any) -> Transition:
+    details = ErrorDetails(reason=reason, message="No more.", evidence='{"by":"user"}')
+    return move(seen, Status.FAILED, error_details=details, reason=reason, **changes)
+
+
+async def moved(store: Store, transition: Transition) -> IntentRecord:
+    (outcome,) = await store.transition([transition])
+    assert isinstance(outcome, Applied), outcome
+    return outcome.record
+
+
+async def claimed(
+    store: Store, owner: str = "p-1", *, limit: int = 10, lease_ms: int = 30_000
+) -> IntentRecord:
+    (one,) = await store.claim(owner, limit=limit, lease_ms=lease_ms)
+    return one
+
+
+def fence_of(one: IntentRecord) -> int:
+    assert one.lease is not None
+    return one.lease.fence
+
+
+def transaction(hash: str = "tx-1", **changes: Any) -> SignedTransaction:
+    fields: dict[str, Any] = {
+        "purpose": "verify",
+        "hash": hash,
+        "signed_bytes": b"\x00\xffbytes of " + hash.encode(),
+        "signer_id": "relayer.near",
+        "public_key": "ed25519:relayer",
+        "nonce": 2**63 + 7,
+        "block_hash": "block",
+        "block_height": 123_456_789_012,
+        "chain": "localnet",
+    }
+    return SignedTransaction(**fields | changes)
+
+
+async def completed(store: Store, intent_id: str, *, solver: str = "solver.near") -> IntentRecord:
+    """Takes a claimed-able new intent all the way; it must be the only one due."""
+    await created(store, intent_id)
+    claim = await claimed(store)
+    assert claim.intent_id == intent_id
+    fence = fence_of(claim)
+    one = await moved(store, move(claim, Status.VERIFIED, fence=fence))
+    solve = transaction(f"solve-{intent_id}", purpose="solve", solver_id=solver)
+    one = await moved(store, move(one, Status.EXECUTING, fence=fence, transactions=(solve,)))
+    done = transaction(
+        f"solve-{intent_id}",
+        purpose="solve",
+        solver_id=solver,
+        status="success",
+        gas_used=7 * 10**12,
+        total_cost=10**24 + 1,
+    )
+    return await moved(store, move(one, Status.COMPLETED, fence=fence, transactions=(done,)))
+
+
+async def all_events(store: Store, *, limit: int = 500) -> list[Any]:
+    """Everything in the log now, page by page."""
+    events: list[Any] = []
+    cursor = ""
+    while True:
+        page = await store.list_events(cursor, limit=limit)
+        events += page.events
+        cursor = page.cursor
+        if page.at_end:
+            return events
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+@dataclass
+class Crashing:
+    """A storage whose process dies before the program's step number `before`."""
+
+    inner: Storage
+    before: int
+    steps: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def run(self, program: Program[Any]) -> Any:
+        return await self.inner.run(self._cut(program))
+
+    def _cut(self, program: Program[Any]) -> Program[Any]:
+        answer: Any = None
+        while True:
+            try:
+                operation = program.send(answer)
+            except StopIteration as end:
+                return end.value
+            if len(self.steps) == self.before:
+                raise Crash
+            self.steps.append(type(operation).__name__)
+            answer = yield operation
+
+
+def versions(events: Sequence[Any], intent_id: str) -> list[int]:
+    return [event.version for event in events if event.intent_id == intent_id]
