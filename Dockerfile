@@ -1,6 +1,6 @@
 # One image for every service: `docker run intent-suite -m services.edge`.
 # BASE may be any Debian-like image with Python 3.11 or newer; the default is the official slim one.
-ARG BASE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
