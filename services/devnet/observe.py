@@ -5,7 +5,6 @@ from typing import Final
 from services.common.observe import Observe
 from services.common.observe.metrics import counter, gauge
 
-BLOCK_LATE: Final = "block.late"
 STARTED: Final = "chain.started"
 PRODUCER_FAILED: Final = "producer.failed"
 

@@ -65,7 +65,7 @@ class Client:
         return self.relayer.sign("verifier.near", [action], await self.head())
 
 
-async def _client(**changes: Any) -> AsyncIterator[tuple[Client, Devnet]]:
+async def serving(**changes: Any) -> AsyncIterator[tuple[Client, Devnet]]:
     settings = Settings(state_file=None, **({"block_time_ms": 20} | changes))
     async with build(settings, SystemClock()) as devnet, aiohttp.ClientSession() as http:
         port = await devnet.serve_http("127.0.0.1", 0)
@@ -74,14 +74,14 @@ async def _client(**changes: Any) -> AsyncIterator[tuple[Client, Devnet]]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    async for made, _ in _client():
+    async for made, _ in serving():
         yield made
 
 
 @pytest.fixture
 async def still() -> AsyncIterator[Client]:
     """Blocks by hand, short time-outs, 5 blocks of validity."""
-    async for made, _ in _client(
+    async for made, _ in serving(
         block_time_ms=0, rpc_timeout_ms=50, tx_validity_blocks=5, max_body_bytes=4096
     ):
         yield made
@@ -374,24 +374,6 @@ async def test_status_block_and_gas_price(client: Client) -> None:
     assert int(block["header"]["timestamp_nanosec"]) == block["header"]["timestamp"]
 
 
-async def test_faults_come_when_asked_for(client: Client) -> None:
-    signed = await client.verify("fault-1")
-    params = {"signed_tx_base64": encoded(signed), "wait_until": "FINAL"}
-    await client.call("devnet_faults", {"timeout_send_next": 1})
-    assert (await client.error("send_tx", params))["cause"]["name"] == "TIMEOUT_ERROR"
-    assert (await client.call("send_tx", params))["final_execution_status"] == "FINAL", "it was taken"
-    for fault in ("drop_next", "refuse_next"):
-        await client.call("devnet_faults", {fault: 1})
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await client.call("status", [])
-    await client.call("devnet_faults", {"lag_blocks": 1000})
-    behind = {"tx_hash": tx_hash(signed), "sender_account_id": "relayer.near", "wait_until": "NONE"}
-    assert await client.call("tx", behind) == {"final_execution_status": "NONE"}
-    assert (await client.call("status", []))["sync_info"]["syncing"] is True
-    left = await client.call("devnet_faults", {"lag_blocks": 0})
-    assert not any(left.values())
-
-
 async def test_control_can_be_off() -> None:
-    async for client, _ in _client(devnet_control=False):
+    async for client, _ in serving(devnet_control=False):
         assert (await client.error("devnet_counts", {}))["cause"]["name"] == "METHOD_NOT_FOUND"

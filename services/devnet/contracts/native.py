@@ -1,14 +1,20 @@
 """Contracts written in Python: a table of methods over JSON arguments."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from orjson import dumps, loads
 
-from services.devnet.contracts.port import Host, MethodNotFound, Panic
+from services.common.observe import logs
+from services.devnet.contracts.port import Host, MethodNotFound, OutOfGas, Panic
 from services.devnet.contracts.strictjson import JsonRefused, Number, parse_object
 from services.devnet.node.keys import is_account_id
+
+logger = logging.getLogger(__name__)
+ONE_YOCTO: Final = 1
+"""What wallets attach to show that a key with full access signed; more is refused."""
 
 Args = dict[str, object]
 _BASE_GAS: Final = 400_000_000_000
@@ -46,7 +52,16 @@ class NativeEngine:
             arguments = parse_object(args) if args else {}
         except JsonRefused as error:
             raise Panic(f"arguments: {error}") from None
-        value = found.run(host, arguments)
+        if host.deposit > ONE_YOCTO:
+            raise Panic(f"{method} takes no deposit")
+        try:
+            value = found.run(host, arguments)
+        except (Panic, OutOfGas):
+            raise
+        except Exception as error:
+            # A fault of the contract fails its caller; it must not stop the chain.
+            logs.event(logger, logging.ERROR, "contract.failed", exc_info=error, code=code, method=method)
+            raise Panic("internal error of the contract") from None
         if isinstance(value, Later):
             return value.index
         return b"" if value is None and not found.view else dumps(value)

@@ -50,6 +50,8 @@ def check_shape(tx: SignedTransaction) -> None:
         lengths = {"length": max(len(call.method_name.encode()) for call in calls), "limit": 256}
         raise InvalidTransaction({"ActionsValidation": {"FunctionCallMethodNameLengthExceeded": lengths}})
     prepaid = sum(call.gas for call in calls)
+    if prepaid >= 2**64:
+        raise InvalidTransaction({"ActionsValidation": "IntegerOverflow"})
     if prepaid > MAX_GAS:
         over = {"total_prepaid_gas": prepaid, "limit": MAX_GAS}
         raise InvalidTransaction({"ActionsValidation": {"TotalPrepaidGasExceeded": over}})
