@@ -36,9 +36,11 @@ def register(methods: Mapping[str, Any]) -> Callable[[grpc.aio.Server], None]:
 class Toy:
     """A running server and a channel to it."""
 
-    def __init__(self, server: RunningServer, channel: Any, observe: Observe) -> None:
+    def __init__(self, server: RunningServer, channel: Any, plain: Any, observe: Observe) -> None:
         self.server = server
         self.channel = channel
+        self.plain = plain
+        """A channel as a stranger's: no retries, no deadline, no watching of health."""
         self.observe = observe
 
     def method(self, name: str, kind: str = "unary_unary") -> Any:
@@ -47,7 +49,7 @@ class Toy:
 
     async def health(self, service: str = "") -> str:
         """SERVING or NOT_SERVING."""
-        stub = health_pb2_grpc.HealthStub(self.channel)
+        stub = health_pb2_grpc.HealthStub(self.plain)
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
         return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
@@ -66,9 +68,9 @@ async def serving(
     async with serve(
         made, service_names=[NAME], register=register(methods), interceptors=interceptors, observe=observe
     ) as server:
-        channel = open_channel(server.address, settings=made, observe=observe)
-        try:
-            await server.ready()
-            yield Toy(server, channel, observe)
-        finally:
-            await channel.close()
+        await server.ready()
+        async with (
+            open_channel(server.address, settings=made, observe=observe) as channel,
+            grpc.aio.insecure_channel(server.address) as plain,
+        ):
+            yield Toy(server, channel, plain, observe)

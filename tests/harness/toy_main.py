@@ -18,7 +18,7 @@ from tests.harness import toy
 class Settings(ServiceSettings):
     """What goes wrong, on request."""
 
-    broken: str = setting("", help="What breaks", choices=("", "start", "crash", "drain"))
+    broken: str = setting("", help="What breaks", choices=("", "start", "crash", "drain", "slow"))
     token: str | None = setting(None, secret=True, help="A secret")
 
 
@@ -33,6 +33,9 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[runtime.App]:
         raise unavailable("store")
     if settings.broken == "crash":
         raise ValueError("mongodb://root:hunter2@db/ is no good\nsecond line")
+    if settings.broken == "slow":
+        print("starting", flush=True)
+        await asyncio.Event().wait()
     observe = Observe(service="toy")
     async with runtime.serve_app(
         settings, service_names=[toy.NAME], register=toy.register({"Hold": hold}), observe=observe

@@ -129,6 +129,18 @@ async def test_help_shows_every_setting(tmp_path: Path) -> None:
     assert {"LOG_FORMAT", "DRAIN_GRACE_MS", "TOKEN"} <= {line.split()[0] for line in out.splitlines() if line}
 
 
+async def test_a_signal_before_it_is_ready_ends_it(tmp_path: Path) -> None:
+    stale = tmp_path / "run" / "ready.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+    async with started(tmp_path, BROKEN="slow") as running:
+        assert running.process.stdout is not None
+        assert await asyncio.wait_for(running.process.stdout.readline(), 20) == b"starting\n"
+        running.process.send_signal(signal.SIGTERM)
+        code, _, err = await running.end()
+    assert code == 0 and "stopped before it was ready" in err and not stale.exists()
+
+
 async def test_a_drain_that_hangs_ends_with_exit_1(tmp_path: Path) -> None:
     async with started(tmp_path, BROKEN="drain", DRAIN_GRACE_MS="0") as running:
         await running.where()

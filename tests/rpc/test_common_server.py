@@ -135,10 +135,8 @@ async def test_a_message_over_the_limit_is_refused_with_the_limit() -> None:
         assert len(await call(running.method("Echo"), b"x" * 2_000)) == 2_000
         with pytest.raises(IntentError) as little:
             await call(running.method("Echo"), b"x" * 2_001)
-        plain = grpc.aio.insecure_channel(running.server.address)
         with pytest.raises(IntentError) as much:
-            await call(plain.unary_unary(f"/{toy.NAME}/Echo"), b"x" * 100_000)
-        await plain.close()
+            await call(running.plain.unary_unary(f"/{toy.NAME}/Echo"), b"x" * 100_000)
     assert (little.value.reason, little.value.metadata) == (Reason.PAYLOAD_TOO_LARGE, {"max_bytes": "2000"})
     assert much.value.reason is Reason.PAYLOAD_TOO_LARGE
 
@@ -203,9 +201,7 @@ async def test_a_call_without_deadline_gets_the_default() -> None:
         return b""
 
     async with toy.serving({"Hang": hang}, default_deadline_ms=50) as running:
-        plain = grpc.aio.insecure_channel(running.server.address)
-        error = await fail(plain.unary_unary(f"/{toy.NAME}/Hang"))
-        await plain.close()
+        error = await fail(running.plain.unary_unary(f"/{toy.NAME}/Hang"))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert "0.05 s" in (error.details() or "") and ended.is_set()
 
@@ -215,9 +211,7 @@ async def test_a_timeout_of_the_handlers_own_is_not_the_deadline() -> None:
         raise TimeoutError(SECRET)
 
     async with toy.serving({"Slow": slow_dependency}) as running:
-        plain = grpc.aio.insecure_channel(running.server.address)
-        error = await fail(plain.unary_unary(f"/{toy.NAME}/Slow"))
-        await plain.close()
+        error = await fail(running.plain.unary_unary(f"/{toy.NAME}/Slow"))
     assert error.code() is grpc.StatusCode.INTERNAL and "hunter2" not in repr(error)
 
 
@@ -239,6 +233,23 @@ async def test_the_clients_deadline_cancels_the_handler() -> None:
         await asyncio.wait_for(ended.wait(), 5)
     assert caught.value.reason is Reason.DEADLINE_EXCEEDED
     assert seen[0] is not None and 0 < seen[0] <= 0.1
+
+
+async def test_awaiting_something_cancelled_is_answered_at_once() -> None:
+    async def careless(_: bytes, __: Any) -> bytes:
+        lost: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        lost.cancel()
+        return await lost
+
+    async def careless_stream(_: bytes, context: Any) -> AsyncIterator[bytes]:
+        yield await careless(_, context)
+
+    async with toy.serving({"Unary": careless, "Stream": toy.responses(careless_stream)}) as running:
+        for method, kind in (("Unary", "unary_unary"), ("Stream", "unary_stream")):
+            with pytest.raises(IntentError) as caught:
+                async with asyncio.timeout(4), stream(running.method(method, kind), b"") as opened:
+                    await (opened if kind == "unary_unary" else opened.read())
+            assert caught.value.reason is Reason.INTERNAL
 
 
 async def test_interceptors_run_inside_the_guard_first_one_outermost() -> None:

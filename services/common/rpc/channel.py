@@ -49,6 +49,9 @@ def _options(settings: ServiceSettings) -> list[tuple[str, Any]]:
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [{"name": [{}], "retryPolicy": RETRY_POLICY}],
         "retryThrottling": RETRY_THROTTLING,
+        # A stopping server cuts calls it has not taken up yet, as CANCELLED, which nobody may retry blindly. So
+        # the channel watches health and is elsewhere by the time the server's DRAIN_WAIT is over.
+        "healthCheckConfig": {"serviceName": ""},
     }
     largest = settings.max_message_bytes * HARD_FACTOR
     return [

@@ -112,6 +112,11 @@ class Guard:
         self._unary = _Pool(self.max_concurrent_rpcs)
         self._stream = _Pool(self.max_concurrent_streams)
 
+    @property
+    def streams(self) -> int:
+        """Streams open now, watchers of health included."""
+        return len(self._streams)
+
     def end_streams(self) -> None:
         """End every stream with UNAVAILABLE DRAINING: a watcher resumes elsewhere from its cursor."""
         self.draining = True
@@ -167,6 +172,8 @@ class Guard:
                 # None where the client set no deadline, whatever the stubs say
                 left = cast("float | None", context.time_remaining())
                 if left is not None:
+                    if left <= 0:
+                        raise _too_late(left)
                     deadline.begin(left)
                     return cast(bytes, encode(await behaviour(request, context)))
                 deadline.begin(self.default_deadline)
@@ -174,8 +181,8 @@ class Guard:
                 async with timer:
                     response = await behaviour(request, context)
                 return cast(bytes, encode(response))
-            except asyncio.CancelledError:
-                call.code = "DEADLINE_EXCEEDED" if deadline.remaining() == 0 else "CANCELLED"
+            except asyncio.CancelledError as error:
+                await _cancelled(call, context, error)
                 raise
             except Exception as error:
                 if timer is not None and timer.expired() and isinstance(error, TimeoutError):
@@ -217,11 +224,11 @@ class Guard:
                 async with aclosing(outcome) as responses:
                     async for response in responses:
                         await context.write(response)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
                 if task in self._ended:
                     task.uncancel()
                     await _answer(call, context, _draining())
-                call.code = "DEADLINE_EXCEEDED" if deadline.remaining() == 0 else "CANCELLED"
+                await _cancelled(call, context, error)
                 raise
             except Exception as error:
                 await _answer(call, context, error)
@@ -301,7 +308,7 @@ async def abort(context: Context, error: IntentError) -> None:
     await context.abort(code_of(error), status.message, ((DETAILS_KEY, status.SerializeToString()),))
 
 
-async def _answer(call: _Call, context: Context, error: Exception) -> None:
+async def _answer(call: _Call, context: Context, error: BaseException) -> None:
     """Record and send what `error` means. Raises AbortError; returns only for an AbortError that passes."""
     if isinstance(error, grpc.aio.AbortError):
         call.code = context.code().name if isinstance(context.code(), grpc.StatusCode) else "UNKNOWN"
@@ -313,7 +320,18 @@ async def _answer(call: _Call, context: Context, error: Exception) -> None:
     await abort(context, typed)
 
 
-def _typed(error: Exception, method: str) -> IntentError:
+async def _cancelled(call: _Call, context: Context, error: asyncio.CancelledError) -> None:
+    """Record a call that ended from outside; one that merely awaited something cancelled is a failure of ours.
+
+    gRPC would send nothing for the latter, and its caller wait for the deadline.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() == 0 and not context.cancelled():
+        await _answer(call, context, error)
+    call.code = "DEADLINE_EXCEEDED" if deadline.remaining() == 0 else "CANCELLED"
+
+
+def _typed(error: BaseException, method: str) -> IntentError:
     if isinstance(error, IntentError):
         if error.reason in _FAULTS and error.__cause__ is not None:
             logs.event(logger, logging.ERROR, "rpc.failed", method=method, exc_info=error)
@@ -343,7 +361,8 @@ def _parent(context: Context) -> SpanContext | None:
 
 
 def _too_late(seconds: float) -> IntentError:
-    return IntentError(Reason.DEADLINE_EXCEEDED, f"The call took longer than its deadline of {seconds:g} s.")
+    of = f" of {seconds:g} s" if seconds > 0 else ""
+    return IntentError(Reason.DEADLINE_EXCEEDED, f"The call took longer than its deadline{of}.")
 
 
 def _draining() -> IntentError:

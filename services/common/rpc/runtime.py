@@ -139,48 +139,62 @@ def main(
 
 async def _until_signalled(prog: str, settings: S, build: Build[S]) -> int:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    life = asyncio.ensure_future(run(prog, settings, build, SystemClock(), stop, ready))
+    watchdog: threading.Timer | None = None
 
     def stopped(number: int) -> None:
+        nonlocal watchdog
         if stop.is_set():
             logs.event(logger, logging.ERROR, "stopped twice: leaving at once")
             os._exit(1)
         logs.event(logger, logging.INFO, "stopping", signal=signal.Signals(number).name)
+        watchdog = _watchdog(settings)
         stop.set()
+        if not ready.is_set():
+            life.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped, number)
-    return await run(prog, settings, build, SystemClock(), stop, watchdog=True)
+    try:
+        return await life
+    except asyncio.CancelledError:
+        logs.event(logger, logging.INFO, "stopped before it was ready")
+        return 0
+    finally:
+        if watchdog is not None:
+            watchdog.cancel()
 
 
 async def run(
-    prog: str, settings: S, build: Build[S], clock: Clock, stop: asyncio.Event, *, watchdog: bool = False
+    prog: str,
+    settings: S,
+    build: Build[S],
+    clock: Clock,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
 ) -> int:
-    """Start, serve until `stop`, drain; the exit code. With `watchdog` the process is ended when that hangs."""
-    timer: threading.Timer | None = None
-    started = False
+    """Start, serve until `stop`, drain; the exit code. `ready` is set when the service takes work."""
+    ready = asyncio.Event() if ready is None else ready
+    # one left by a process that was killed would send whoever waits for it to an address of the past
+    _remove(settings.ready_file)
     try:
         async with build(settings, clock) as app:
             await _maybe(app.ready())
-            started = True
+            ready.set()
             where = addresses(app)
             logs.event(logger, logging.INFO, "listening", **where)
             _write_ready(settings.ready_file, where)
             await stop.wait()
-            if watchdog:
-                timer = _watchdog(settings)
             _remove(settings.ready_file)
             await _maybe(app.drain())
     except Exception as error:
-        if started:
+        if ready.is_set():
             logs.event(logger, logging.ERROR, "failed", exc_info=error)
         else:
             print(f"{prog}: cannot start: {one_line(error)}", file=sys.stderr)
             logs.event(logger, logging.DEBUG, "start.failed", exc_info=error)
         return 1
-    finally:
-        if timer is not None:
-            timer.cancel()
     logs.event(logger, logging.INFO, "stopped")
     return 0
 

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 HARD_FACTOR: Final = 4
 """Above this many times MAX_MESSAGE_BYTES gRPC itself refuses a message, without our details."""
+NEWS: Final = 0.05
+"""Least DRAIN_WAIT in seconds while streams are open: channels that watch health hear of it and go elsewhere."""
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -105,7 +107,9 @@ class RunningServer:
         return self._ready
 
     async def ready(self) -> None:
-        """Turn health to SERVING for "" and every service name."""
+        """Turn health to SERVING for "" and every service name; without effect once draining."""
+        if self._drained:
+            return
         self._ready = True
         for name in self._names:
             await self._health.set(name, _SERVING)
@@ -117,8 +121,7 @@ class RunningServer:
         self._drained = True
         self._ready = False
         await self._health.enter_graceful_shutdown()
-        if self._settings.drain_wait_ms:
-            await asyncio.sleep(self._settings.drain_wait_ms / 1000)
+        await asyncio.sleep(max(self._settings.drain_wait_ms / 1000, NEWS if self._guard.streams else 0))
         stopping = asyncio.create_task(self._server.stop(self._settings.drain_grace_ms / 1000))
         # a turn for stop to close the door, so that a watcher sent away does not come back to this server
         await asyncio.sleep(0)
