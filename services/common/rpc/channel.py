@@ -37,6 +37,7 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """A channel to `target` (host:port, `dns:///name:port`, `ipv4:a:1,b:2`); the caller closes it.
 
+    A server that is NOT_SERVING gets no calls: without another one they fail as UNAVAILABLE after the retries.
     With `observe` its calls are counted as `rpc_client_*`. Failed calls raise AioRpcError; use
     `call.call` and `call.stream`, which raise IntentError.
     """
