@@ -58,7 +58,15 @@ class CacheRules:
 
     def check(self) -> str | None:
         """What is wrong with the settings together, as one line."""
-        if self.redis_url is not None and urlsplit(self.redis_url).scheme not in _SCHEMES:
+        if self.redis_url is None:
+            return None
+        try:
+            parts = urlsplit(self.redis_url)
+            _ = parts.port
+        except ValueError:
+            # its own text may hold a piece of the password
+            return "REDIS_URL: is not a URL; reserved characters in a password are written as %XX"
+        if parts.scheme not in _SCHEMES:
             return "REDIS_URL: must begin with redis://, rediss:// or unix://"
         return None
 

@@ -118,9 +118,14 @@ class Levels:
             self._memory.unpin(intent_ids)
 
     def _accepted(self, entry: Entry, begun: float) -> Entry | None:
+        now = self._clock.monotonic()
+        read_at = now - (self.now_ms() - entry.read_at_ms) / 1000
+        intent_id = entry.status.intent_id
+        if self._memory.get(intent_id) is None and read_at <= self._memory.evicted_at:
+            return None
         vouched = self._vouch(entry)
-        self._memory.put(entry, self._clock.monotonic(), begun=begun, truth=False, trusted=vouched)
-        held = self._memory.get(entry.status.intent_id)
+        self._memory.put(entry, now, begun=begun, truth=False, trusted=vouched)
+        held = self._memory.get(intent_id)
         return held.entry if vouched and held is not None and held.entry.version == entry.version else None
 
     async def _from_chain(self, intent_ids: Sequence[str], read_at_ms: int) -> dict[str, Found | IntentError]:

@@ -157,7 +157,10 @@ class Cache:
         _check_batch(len(statuses))
         for status in statuses:
             _check_status(status)
-        await self._put(statuses)
+        read_at_ms = self._levels.now_ms()
+        entries = [Entry(status=status, read_at_ms=read_at_ms) for status in statuses]
+        self._into_memory(entries)
+        await self._shared.put(entries)
 
     async def invalidate(self, intent_ids: Sequence[str]) -> None:
         _check_batch(len(intent_ids))
@@ -173,12 +176,11 @@ class Cache:
         _check_batch(len(asked))
         return await self._views.views(asked)
 
-    async def moved(self, statuses: list[CachedStatus]) -> None:
-        """Events of the log: into memory always, into Redis where somebody asked for the intent here."""
-        asked_for = [status for status in statuses if status.intent_id in self._memory]
-        entries = self._into_memory(statuses)
-        if asked_for:
-            wanted = {status.intent_id for status in asked_for}
+    async def moved(self, entries: Sequence[Entry]) -> None:
+        """Events of the log: into memory always, into Redis where the intent is of interest here."""
+        wanted = {entry.status.intent_id for entry in entries if entry.status.intent_id in self._memory}
+        self._into_memory(entries)
+        if wanted:
             newest = {entry.status.intent_id: entry for entry in entries if entry.status.intent_id in wanted}
             await self._shared.put(list(newest.values()))
 
@@ -186,17 +188,11 @@ class Cache:
         """Events may have been missed."""
         self._memory.distrust()
 
-    async def _put(self, statuses: Sequence[CachedStatus]) -> None:
-        entries = self._into_memory(statuses)
-        await self._shared.put(entries)
-
-    def _into_memory(self, statuses: Sequence[CachedStatus]) -> list[Entry]:
-        now, read_at_ms = self._clock.monotonic(), self._levels.now_ms()
-        entries = [Entry(status=status, read_at_ms=read_at_ms) for status in statuses]
+    def _into_memory(self, entries: Sequence[Entry]) -> None:
+        now = self._clock.monotonic()
         for entry in entries:
             self._memory.put(entry, now, begun=now)
         self._meters.entries(len(self._memory))
-        return entries
 
     async def _ask_shared(self, asked: list[_Asked], answers: list[Answer]) -> list[_Asked]:
         landed = await self._near.get([one.query.intent_id for one in asked])
@@ -250,7 +246,7 @@ class Cache:
         return self._answer(entry, found.level)
 
     def _fresh(self, held: Held, query: StatusQuery, now: float, now_ms: int) -> bool:
-        return now - held.at <= self._trust.seconds(held.entry, tailed=self._tail.live) and _suits(
+        return now - held.trusted_at <= self._trust.seconds(held.entry, tailed=self._tail.live) and _suits(
             held.entry, query, now_ms
         )
 

@@ -1,12 +1,13 @@
 """Follows the store's event log, so that memory is right within an event's latency."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol, cast
 
+from services.cache.model import Entry
 from services.cache.observe import Meters
-from services.common.clock import Clock
+from services.common.clock import Clock, to_ns
 from services.common.domain.intent import IntentEvent
 from services.common.domain.outcomes import CachedStatus, EventPage
 from services.common.errors import IntentError, Reason
@@ -24,7 +25,7 @@ class Events(Protocol):
 class Sink(Protocol):
     """Who is told."""
 
-    async def moved(self, statuses: list[CachedStatus]) -> None:
+    async def moved(self, entries: Sequence[Entry]) -> None:
         """These were written, in order."""
         ...
 
@@ -86,7 +87,7 @@ class Tail:
                         return
                 if page.events:
                     self._meters.events(len(page.events))
-                    await self._sink.moved([_status(event) for event in page.events])
+                    await self._sink.moved([_entry(event) for event in page.events])
                 self._cursor = page.cursor
                 if self._since_ms is None:
                     self._since_ms = self._clock.now_ns() // 1_000_000
@@ -102,7 +103,9 @@ class _Closable(Protocol):
     async def aclose(self) -> None: ...
 
 
-def _status(event: IntentEvent) -> CachedStatus:
-    return CachedStatus(
+def _entry(event: IntentEvent) -> Entry:
+    # the move's own time: by now the truth may have gone on
+    status = CachedStatus(
         intent_id=event.intent_id, status=event.status, version=event.version, principal=event.principal
     )
+    return Entry(status=status, read_at_ms=to_ns(event.occurred_at) // 1_000_000)

@@ -13,10 +13,12 @@ FLOOR_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """`at` is when it was put or confirmed, monotonic. A forgotten one is only a floor for versions."""
+    """Monotonic times: `put_at` when it was last put, `trusted_at` when it was last confirmed (-inf: never).
+    A forgotten one is only a floor for versions."""
 
     entry: Entry
-    at: float
+    put_at: float
+    trusted_at: float
     forgotten: bool = False
 
 
@@ -28,6 +30,9 @@ class Memory:
         self._max = max_entries
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._pins: Counter[str] = Counter()
+        self.evicted_at = float("-inf")
+        """The latest `put_at` among all that was evicted. What another level read before may be older than
+        what this process has answered."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -56,8 +61,8 @@ class Memory:
             held = None
         stands = newest(None if held is None else held.entry, entry)
         if stands.version == entry.version:
-            at = now if trusted else held.at if held is not None and stands is held.entry else float("-inf")
-            self._held[intent_id] = Held(stands, at)
+            before = held.trusted_at if held is not None and stands is held.entry else float("-inf")
+            self._held[intent_id] = Held(stands, now, now if trusted else before)
             self._held.move_to_end(intent_id)
             self._evict()
         return stands
@@ -67,13 +72,13 @@ class Memory:
         for intent_id in intent_ids:
             held = self._held.get(intent_id)
             if held is not None:
-                self._held[intent_id] = Held(held.entry, now, forgotten=True)
+                self._held[intent_id] = Held(held.entry, now, now, forgotten=True)
 
     def distrust(self) -> None:
         """Everything that may still change must be confirmed before it is answered."""
         for intent_id, held in self._held.items():
             if not held.entry.settled and not held.forgotten:
-                self._held[intent_id] = Held(held.entry, float("-inf"))
+                self._held[intent_id] = Held(held.entry, held.put_at, float("-inf"))
 
     def pin(self, intent_ids: Iterable[str]) -> None:
         self._pins.update(intent_ids)
@@ -97,14 +102,14 @@ class Memory:
                 if len(goes) == spare:
                     break
         for intent_id in goes:
-            del self._held[intent_id]
+            self.evicted_at = max(self.evicted_at, self._held.pop(intent_id).put_at)
 
 
 def _overrides(floor: Held, entry: Entry, now: float, begun: float, truth: bool) -> bool:
     """Whether what comes now may be answered again although the intent was forgotten."""
     return (
         entry.version > floor.entry.version
-        or now - floor.at > FLOOR_SECONDS
-        or (entry.version == floor.entry.version and begun >= floor.at)
-        or (truth and begun > floor.at)
+        or now - floor.put_at > FLOOR_SECONDS
+        or (entry.version == floor.entry.version and begun >= floor.put_at)
+        or (truth and begun > floor.put_at)
     )
