@@ -48,7 +48,6 @@ class Devnet:
         self._metrics = metrics
         self._stack = stack
         self._producer: asyncio.Task[None] | None = None
-        self._stopping = asyncio.Event()
 
     @property
     def healthy(self) -> bool:
@@ -76,18 +75,16 @@ class Devnet:
 
     async def stop(self) -> None:
         """Finish the block in the making and make no more."""
-        self._stopping.set()
         if self._producer is not None:
-            # A block's commit is not cut short: it ends and is published, or it was never seen.
-            async with self.chain.making:
-                self._producer.cancel()
+            self._producer.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._producer
+        await self.chain.close()
 
     async def _produce(self) -> None:
         pace = self.settings.block_time_ms / 1000
         try:
-            while not self._stopping.is_set():
+            while True:
                 began = self._clock.monotonic()
                 if not self.faults.value("stall"):
                     block = await self.chain.produce()

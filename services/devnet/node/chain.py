@@ -55,7 +55,9 @@ class Chain:
         self._due = list(state.scan("q|"))
         self._executor = Executor(runtime, rules.gas_price, self._txs)
         self._tick: asyncio.Future[None] | None = None
-        self.making = asyncio.Lock()
+        self._making = asyncio.Lock()
+        self._closed = False
+        self._tasks: set[asyncio.Task[Block]] = set()
         self.head = blocks[-1]
         self.genesis = blocks[0]
 
@@ -130,9 +132,23 @@ class Chain:
         return self._tick
 
     async def produce(self) -> Block:
-        """Make, store and publish one block."""
-        async with self.making:
+        """Make, store and publish one block. A caller that is cancelled does not cut the block short: stored
+        and not published it would be in the way of the next one."""
+        task = asyncio.create_task(self._locked())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _locked(self) -> Block:
+        async with self._making:
+            if self._closed:
+                raise RuntimeError("the chain is closed")
             return await self._produce()
+
+    async def close(self) -> None:
+        """Let the block in the making end; there are no more after it."""
+        self._closed = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _choose(self, refused: dict[str, InvalidTransaction]) -> list[SignedTransaction]:
         """The next transactions, those of one key in order of nonce."""

@@ -1,5 +1,7 @@
 """The state file: what it survives and what it refuses."""
 
+import asyncio
+import contextlib
 import shutil
 import stat
 import subprocess
@@ -143,3 +145,17 @@ def test_keys_are_written_for_their_owner_only(tmp_path: Path) -> None:
         [*run, "more"], capture_output=True, check=False, text=True, env={"RELAYER_KEYS": "2"}
     )
     assert bad.returncode == 2 and "at most one FILE" in bad.stderr
+
+
+async def test_a_cancelled_caller_leaves_no_half_block(tmp_path: Path) -> None:
+    async with build(settings(tmp_path / "chain.db"), OwnClock()) as devnet:
+        for turns in range(12):
+            advance = asyncio.create_task(devnet.rpc.handle("devnet_advance", {"blocks": 3}))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            advance.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await advance
+        before = devnet.chain.head.height
+        await devnet.rpc.handle("devnet_advance", {"blocks": 2})
+        assert devnet.chain.head.height >= before + 2
