@@ -81,17 +81,17 @@ class LogReader:
         open_partitions = sorted(range(len(positions)), key=lambda one: (positions[one], one))
         while open_partitions and len(taken) < limit:
             room = limit - len(taken)
-            open_partitions = open_partitions[:room] if room < len(open_partitions) else open_partitions
-            each = room // len(open_partitions)
-            found = await self._storage.read_log({one: positions[one] for one in open_partitions}, each)
+            asked, rest = open_partitions[:room], open_partitions[room:]
+            each = room // len(asked)
+            found = await self._storage.read_log({one: positions[one] for one in asked}, each)
             full: list[int] = []
-            for one in open_partitions:
+            for one in asked:
                 events = _unbroken(found.get(one, ()), positions[one])
                 taken += events
                 positions[one] += len(events)
                 if len(events) == each:
                     full.append(one)
-            open_partitions = full
+            open_partitions = rest + full
         return taken, len(taken) >= limit
 
     async def _keep_looking(self) -> None:

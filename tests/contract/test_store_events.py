@@ -1,0 +1,160 @@
+"""What every backend of the store promises about the event log."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from services.common.domain.intent import IntentEvent
+from services.common.domain.outcomes import EventPage
+from services.common.errors import IntentError, Reason
+from services.store.model import decode_cursor, partition_of
+from tests.harness.wait import eventually
+from tests.unit.store.support import (
+    Bench,
+    all_events,
+    bench,
+    completed,
+    created,
+    failure,
+    moved,
+    new,
+    opened,
+    record,
+    store_url,
+    versions,
+)
+
+__all__ = ["bench", "store_url"]
+
+
+async def logged(bench: Bench, count: int, *, limit: int = 500) -> list[IntentEvent]:
+    """The log once it holds `count` events."""
+
+    async def enough() -> list[IntentEvent] | None:
+        events = await all_events(bench.store, limit=limit)
+        return events if len(events) >= count else None
+
+    events = await eventually(enough)
+    assert events is not None
+    return events
+
+
+async def collect(pages: AsyncIterator[EventPage], count: int) -> list[IntentEvent]:
+    events: list[IntentEvent] = []
+    async with asyncio.timeout(20):
+        async for page in pages:
+            events += page.events
+            if len(events) >= count:
+                break
+    return events
+
+
+async def test_p05_every_page_size_tells_every_event_once(bench: Bench) -> None:
+    for number in range(3):
+        await completed(bench.store, f"i-{number}")
+    everything = await logged(bench, 12)
+    for limit in (1, 2, 3, 5, 12, 1000):
+        events = await all_events(bench.store, limit=limit)
+        assert len(events) == 12
+        for number in range(3):
+            assert versions(events, f"i-{number}") == [1, 2, 3, 4]
+    assert sorted((one.intent_id, one.version) for one in everything) == [
+        (f"i-{number}", version) for number in range(3) for version in range(1, 5)
+    ]
+
+
+async def test_p05_a_page_is_never_longer_than_asked(bench: Bench) -> None:
+    await bench.store.create([new(f"i-{number}") for number in range(30)])
+    await logged(bench, 30)
+    cursor, seen = "", []
+    for limit in (7, 3, 1, 9, 500):
+        page = await bench.store.list_events(cursor, limit=limit)
+        assert len(page.events) <= limit
+        seen += [one.intent_id for one in page.events]
+        cursor = page.cursor
+    assert len(seen) == len(set(seen)) == 30
+
+
+async def test_p05_sequences_have_no_gap(bench: Bench) -> None:
+    await asyncio.gather(*(bench.store.create([new(f"i-{number}")]) for number in range(40)))
+    await logged(bench, 40)
+    page = await bench.store.list_events(tail=True)
+    wanted = [0] * 4
+    for number in range(40):
+        wanted[partition_of(f"i-{number}", 4)] += 1
+    meta = bench.store._storage.meta
+    assert decode_cursor(page.cursor, meta.store_id, 4) == wanted
+
+
+async def test_p05_a_watcher_sees_each_version_once_and_live(bench: Bench) -> None:
+    async with aclosing(bench.store.watch_events()) as pages:
+        first = await anext(pages)
+        assert first.events == ()
+        await completed(bench.store, "i-1")
+        events = await collect(pages, 4)
+    assert [one.version for one in events] == [1, 2, 3, 4]
+
+
+async def test_p05_a_watcher_resumes_from_its_cursor(bench: Bench) -> None:
+    cursor = (await bench.store.list_events(tail=True)).cursor
+    await created(bench.store, "i-1")
+    async with aclosing(bench.store.watch_events(cursor)) as pages:
+        async with asyncio.timeout(20):
+            page = await anext(pages)
+            while not page.events:
+                page = await anext(pages)
+    await moved(bench.store, failure(await record(bench.store)))
+    await logged(bench, 2)
+    async with aclosing(bench.store.watch_events(page.cursor)) as pages:
+        events = await collect(pages, 1)
+    assert [(one.intent_id, one.version) for one in events] == [("i-1", 2)]
+
+
+async def test_p05_a_tail_starts_at_the_newest(bench: Bench) -> None:
+    await created(bench.store, "i-1")
+    await logged(bench, 1)
+    async with aclosing(bench.store.watch_events(tail=True)) as pages:
+        assert (await anext(pages)).events == ()
+        await created(bench.store, "i-2")
+        events = await collect(pages, 1)
+    assert [one.intent_id for one in events] == ["i-2"]
+
+
+async def test_p05_what_another_replica_writes_arrives(store_url: str) -> None:
+    async with opened(store_url) as here, opened(store_url, here.clock) as there:
+        pages = here.store.watch_events()
+        await anext(pages)
+        await created(there.store, "i-1")
+        events = await collect(pages, 1)
+    assert [one.intent_id for one in events] == ["i-1"]
+
+
+async def test_cursors_of_others_are_refused(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+    good = (await bench.store.list_events(tail=True)).cursor
+    async with opened(f"sqlite:///{tmp_path_factory.mktemp('other')}/store.db") as other:
+        foreign = (await other.store.list_events(tail=True)).cursor
+    for cursor in ("x", "not base64!", good[:-4], good + "AAAA", foreign, "é"):
+        with pytest.raises(IntentError) as error:
+            await bench.store.list_events(cursor)
+        assert error.value.reason is Reason.CURSOR_INVALID
+        with pytest.raises(IntentError) as error:
+            await anext(bench.store.watch_events(cursor))
+        assert error.value.reason is Reason.CURSOR_INVALID
+    for limit in (0, 1001):
+        with pytest.raises(IntentError) as error:
+            await bench.store.list_events(good, limit=limit)
+        assert error.value.reason is Reason.BATCH_SIZE
+
+
+async def test_watchers_are_sent_away_when_the_store_goes(store_url: str) -> None:
+    async with opened(store_url) as bench:
+        pages = bench.store.watch_events()
+        await anext(pages)
+        waiting = asyncio.ensure_future(anext(pages))
+        await asyncio.sleep(0)
+        await bench.store.close()
+        with pytest.raises(IntentError) as error:
+            await waiting
+    assert error.value.reason is Reason.DRAINING
