@@ -131,7 +131,7 @@ def main(
     trace.configure(
         prog, settings.service_instance, endpoint=settings.otlp_endpoint, ratio=settings.trace_sample_ratio
     )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         code = runner.run(_until_signalled(prog, settings, build))
     trace.shutdown()
     raise SystemExit(code)
@@ -245,7 +245,7 @@ def _remove(path: Path | None) -> None:
         path.unlink(missing_ok=True)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:
