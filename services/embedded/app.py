@@ -81,7 +81,9 @@ async def build(settings: EmbeddedSettings, clock: Clock) -> AsyncIterator[Embed
     async with (
         open_devnet(devnet_settings, clock, observe=_named(observe, "devnet")) as devnet,
         open_store(
-            settings.of(StoreSettings, database_url=database, actions=rules.actions), clock, _named(observe, "store")
+            settings.of(StoreSettings, database_url=database, actions=rules.actions),
+            clock,
+            _named(observe, "store"),
         ) as store,
     ):
         await devnet.serve_http(devnet_settings.host, devnet_settings.port)
@@ -89,7 +91,11 @@ async def build(settings: EmbeddedSettings, clock: Clock) -> AsyncIterator[Embed
         chain = NearChain(transport, rules.verifier_id)
         async with (
             open_cache(
-                settings.of(CacheSettings), store=store, chain=chain, clock=clock, observe=_named(observe, "cache")
+                settings.of(CacheSettings),
+                store=store,
+                chain=chain,
+                clock=clock,
+                observe=_named(observe, "cache"),
             ) as cache,
             open_notifier(
                 settings.of(NotifierSettings), store, clock, _named(observe, "notifier")

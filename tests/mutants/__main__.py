@@ -17,7 +17,17 @@ def run(mutant: Mutant, *, out: bool) -> tuple[int, str]:
     environment = {key: value for key, value in os.environ.items() if key != "MUTANT"}
     if out:
         environment["MUTANT"] = mutant.name
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.mutants.plugin", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "tests.mutants.plugin",
+        "-p",
+        "no:cacheprovider",
+    ]
     done = subprocess.run(
         [*command, "-p", "no:xdist", *mutant.tests],
         env=environment,
@@ -53,7 +63,10 @@ def main(names: list[str]) -> int:
     with ThreadPoolExecutor(2) as pool:
         for mutant, why, seconds in pool.map(judge, chosen):
             bad += bool(why)
-            print(f"{'CAUGHT ' if not why else 'FAILED '} {mutant.promise:4} {mutant.name:34} {seconds:5.1f} s  {why}", flush=True)
+            print(
+                f"{'CAUGHT ' if not why else 'FAILED '} {mutant.promise:4} {mutant.name:34} {seconds:5.1f} s  {why}",
+                flush=True,
+            )
     print(f"{len(chosen) - bad} passed, {bad} failed")
     return 1 if bad else 0
 
