@@ -24,8 +24,10 @@ SERVICE_CONFIG: Final = {
         }
     ],
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    "healthCheckConfig": {"serviceName": ""},
 }
-"""Only UNAVAILABLE is retried: any other failure says something that a repeat would not change."""
+"""Only UNAVAILABLE is retried: any other failure says something that a repeat would not change. A server that
+says it is draining gets no new calls."""
 
 MAX_ANSWER_BYTES: Final = 16 << 20
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
