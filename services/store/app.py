@@ -5,23 +5,41 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+from intents.store.v1.store_service_pb2_grpc import add_StoreServiceServicer_to_server
 from services.common.clock import Clock
 from services.common.errors import IntentError
 from services.common.observe import Observe, logs
+from services.common.rpc.runtime import App, serve_app
+from services.store.adapters.mongo import MongoStorage
 from services.store.adapters.sqlite import SqliteStorage
 from services.store.config import StoreSettings
 from services.store.observe import StoreMeters
 from services.store.ports import Storage
+from services.store.relay import Relay
 from services.store.service import Store
+from services.store.servicer import StoreServicer
 
 logger = logging.getLogger(__name__)
+
+SERVICE: Final = "intents.store.v1.StoreService"
 
 
 @asynccontextmanager
 async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
     """The backend that DATABASE_URL names, its collections and indexes made. Raises CannotOpen."""
-    storage = SqliteStorage(Path(settings.database_url.removeprefix("sqlite:///")))
+    url = settings.database_url
+    storage: SqliteStorage | MongoStorage
+    if url.startswith("sqlite:///"):
+        storage = SqliteStorage(Path(url.removeprefix("sqlite:///")))
+    else:
+        storage = MongoStorage(
+            url,
+            select_timeout_ms=settings.database_select_timeout_ms,
+            timeout_ms=settings.database_timeout_ms,
+            pool_size=settings.database_pool_size,
+        )
     try:
         await storage.open(settings.partitions)
         yield storage
@@ -35,13 +53,33 @@ async def open_store(settings: StoreSettings, clock: Clock, observe: Observe) ->
     async with open_storage(settings) as storage:
         meters = StoreMeters(observe, settings.actions)
         store = Store(storage, clock, meters, event_poll=settings.event_poll_ms / 1000)
-        refreshing = asyncio.create_task(_refresh(store, meters, clock, settings.metrics_refresh_ms / 1000))
-        try:
-            yield store
-        finally:
-            refreshing.cancel()
-            await asyncio.gather(refreshing, return_exceptions=True)
-            await store.close()
+        async with _relaying(storage, clock, settings.relay_poll_ms / 1000):
+            refreshing = asyncio.create_task(
+                _refresh(store, meters, clock, settings.metrics_refresh_ms / 1000)
+            )
+            try:
+                yield store
+            finally:
+                refreshing.cancel()
+                await asyncio.gather(refreshing, return_exceptions=True)
+                await store.close()
+
+
+@asynccontextmanager
+async def _relaying(storage: Storage, clock: Clock, poll: float) -> AsyncIterator[None]:
+    outbox = storage.outbox
+    if outbox is None:
+        yield
+        return
+    relay = Relay(
+        outbox, clock, partitions=storage.meta.partitions, poll=poll, on_events=lambda: storage.on_events()
+    )
+    outbox.on_written = relay.submit
+    relay.start()
+    try:
+        yield
+    finally:
+        await relay.close()
 
 
 async def _refresh(store: Store, meters: StoreMeters, clock: Clock, every: float) -> None:
@@ -50,4 +88,27 @@ async def _refresh(store: Store, meters: StoreMeters, clock: Clock, every: float
             meters.refreshed(await store.statistics())
         except IntentError as error:
             logs.event(logger, logging.WARNING, "store.metrics_stale", reason=str(error.reason))
+        except Exception as error:
+            logs.event(logger, logging.ERROR, "store.metrics_failed", exc_info=error)
         await clock.sleep(every)
+
+
+@asynccontextmanager
+async def build(settings: StoreSettings, clock: Clock) -> AsyncIterator[App]:
+    """A store that listens."""
+    observe = Observe(service="store")
+    async with open_store(settings, clock, observe) as store:
+        servicer = StoreServicer(store)
+        async with serve_app(
+            settings,
+            service_names=[SERVICE],
+            register=lambda server: add_StoreServiceServicer_to_server(servicer, server),
+            observe=observe,
+        ) as app:
+            yield app
+
+
+async def migrate(settings: StoreSettings) -> str:
+    """Make collections, indexes and the store's identity, as every start does; says what is there now."""
+    async with open_storage(settings) as storage:
+        return f"store {storage.meta.store_id} with {storage.meta.partitions} partitions is ready"

@@ -157,11 +157,16 @@ def other_partitions(meta: Meta, asked: int) -> CannotOpen:
 class Outbox(Protocol):
     """What a relay needs where moves and log cannot share a transaction. Every write is one document's."""
 
+    on_written: Callable[[Sequence[Document]], None]
+    """Called in the loop's thread with documents whose outbox was just written to."""
+
     async def waiting(self, limit: int) -> Sequence[Document]:
         """Intents with outbox entries."""
         ...
 
-    async def reread(self, intent_id: str) -> Document | None: ...
+    async def reread(self, intent_id: str) -> Document | None:
+        """The document as it stands."""
+        ...
 
     async def number(self, intent_id: str, version: int, before: int, after: int) -> bool:
         """Set the sequence of the oldest entry if it is of `version` and has `before` (0: none yet)."""
@@ -171,8 +176,8 @@ class Outbox(Protocol):
         """Insert under (partition, sequence). None if inserted, else (intentId, version) of what stands there."""
         ...
 
-    async def unbox(self, intent_id: str, version: int, sequence: int) -> None:
-        """Remove the oldest entry if it is of `version` and has `sequence`."""
+    async def unbox(self, intent_id: str, version: int, sequence: int) -> bool:
+        """Remove the oldest entry if it is of `version` and has `sequence`; False if it is not."""
         ...
 
     async def newest(self, partition: int) -> int:

@@ -10,7 +10,6 @@ from services.common.domain.intent import IntentEvent
 from services.common.domain.outcomes import EventPage
 from services.common.errors import IntentError, Reason
 from services.store.model import decode_cursor, partition_of
-from tests.harness.wait import eventually
 from tests.unit.store.support import (
     Bench,
     all_events,
@@ -18,6 +17,7 @@ from tests.unit.store.support import (
     completed,
     created,
     failure,
+    logged,
     moved,
     new,
     opened,
@@ -27,18 +27,6 @@ from tests.unit.store.support import (
 )
 
 __all__ = ["bench", "store_url"]
-
-
-async def logged(bench: Bench, count: int, *, limit: int = 500) -> list[IntentEvent]:
-    """The log once it holds `count` events."""
-
-    async def enough() -> list[IntentEvent] | None:
-        events = await all_events(bench.store, limit=limit)
-        return events if len(events) >= count else None
-
-    events = await eventually(enough)
-    assert events is not None
-    return events
 
 
 async def collect(pages: AsyncIterator[EventPage], count: int) -> list[IntentEvent]:
@@ -54,7 +42,7 @@ async def collect(pages: AsyncIterator[EventPage], count: int) -> list[IntentEve
 async def test_p05_every_page_size_tells_every_event_once(bench: Bench) -> None:
     for number in range(3):
         await completed(bench.store, f"i-{number}")
-    everything = await logged(bench, 12)
+    everything = await logged(bench.store, 12)
     for limit in (1, 2, 3, 5, 12, 1000):
         events = await all_events(bench.store, limit=limit)
         assert len(events) == 12
@@ -67,7 +55,7 @@ async def test_p05_every_page_size_tells_every_event_once(bench: Bench) -> None:
 
 async def test_p05_a_page_is_never_longer_than_asked(bench: Bench) -> None:
     await bench.store.create([new(f"i-{number}") for number in range(30)])
-    await logged(bench, 30)
+    await logged(bench.store, 30)
     cursor, seen = "", []
     for limit in (7, 3, 1, 9, 500):
         page = await bench.store.list_events(cursor, limit=limit)
@@ -79,7 +67,7 @@ async def test_p05_a_page_is_never_longer_than_asked(bench: Bench) -> None:
 
 async def test_p05_sequences_have_no_gap(bench: Bench) -> None:
     await asyncio.gather(*(bench.store.create([new(f"i-{number}")]) for number in range(40)))
-    await logged(bench, 40)
+    await logged(bench.store, 40)
     page = await bench.store.list_events(tail=True)
     wanted = [0] * 4
     for number in range(40):
@@ -106,7 +94,7 @@ async def test_p05_a_watcher_resumes_from_its_cursor(bench: Bench) -> None:
             while not page.events:
                 page = await anext(pages)
     await moved(bench.store, failure(await record(bench.store)))
-    await logged(bench, 2)
+    await logged(bench.store, 2)
     async with aclosing(bench.store.watch_events(page.cursor)) as pages:
         events = await collect(pages, 1)
     assert [(one.intent_id, one.version) for one in events] == [("i-1", 2)]
@@ -114,7 +102,7 @@ async def test_p05_a_watcher_resumes_from_its_cursor(bench: Bench) -> None:
 
 async def test_p05_a_tail_starts_at_the_newest(bench: Bench) -> None:
     await created(bench.store, "i-1")
-    await logged(bench, 1)
+    await logged(bench.store, 1)
     async with aclosing(bench.store.watch_events(tail=True)) as pages:
         assert (await anext(pages)).events == ()
         await created(bench.store, "i-2")

@@ -20,13 +20,13 @@ from services.common.domain.outcomes import (
 from services.common.errors import IntentError, Reason
 from tests.unit.store.support import (
     Bench,
-    all_events,
     bench,
     claimed,
     completed,
     created,
     failure,
     fence_of,
+    logged,
     move,
     moved,
     record,
@@ -50,7 +50,7 @@ async def test_p03_the_way_to_completed_is_told_once(bench: Bench) -> None:
     assert done.execution_details.solver_id == "solver.near"
     assert (done.execution_details.gas_used, done.execution_details.total_cost) == (7 * 10**12, 10**24 + 1)
     assert [one.status for one in done.execution_details.transactions] == ["success"]
-    events = await all_events(bench.store)
+    events = await logged(bench.store, 4)
     assert [(one.version, one.status) for one in events] == list(
         enumerate([Status.PENDING, Status.VERIFIED, Status.EXECUTING, Status.COMPLETED], 1)
     )
@@ -81,7 +81,7 @@ async def test_p03_a_repeated_move_is_an_outcome(bench: Bench) -> None:
     (again,) = await bench.store.transition([step])
     assert isinstance(again, AlreadyThere)
     assert again.record.version == 2
-    assert len(await all_events(bench.store)) == 2
+    assert len(await logged(bench.store, 2)) == 2
 
 
 async def test_p03_a_failure_is_recorded_with_reason_and_evidence(bench: Bench) -> None:
@@ -90,7 +90,7 @@ async def test_p03_a_failure_is_recorded_with_reason_and_evidence(bench: Bench) 
     done = await moved(bench.store, failure(seen, "EXPIRED", actor="processor/1", traceparent="t"))
     wanted = ErrorDetails(reason="EXPIRED", message="No more.", evidence='{"by":"user"}')
     assert done.error_details == wanted
-    event = (await all_events(bench.store))[-1]
+    event = (await logged(bench.store, 2))[-1]
     assert (event.reason, event.error_details, event.actor, event.traceparent) == (
         "EXPIRED", wanted, "processor/1", "t",
     )  # fmt: skip
@@ -116,7 +116,7 @@ async def test_p03_of_many_movers_one_moves(bench: Bench) -> None:
     kinds = Counter(type(outcome) for (outcome,) in answers)
     assert kinds[Applied] == 1
     assert kinds[Applied] + kinds[AlreadyThere] + kinds[Conflict] == 24
-    assert [one.version for one in await all_events(bench.store)] == [1, 2]
+    assert [one.version for one in await logged(bench.store, 2)] == [1, 2]
 
 
 async def test_moves_of_one_intent_in_one_batch_follow_each_other(bench: Bench) -> None:
@@ -194,7 +194,7 @@ async def test_p02_signed_bytes_are_stored_under_version_status_and_fence(bench:
     assert isinstance(stale, Conflict) and isinstance(wrong_version, Conflict)
     assert isinstance(good, Applied) and isinstance(again, AlreadyThere)
     assert good.record.version == 1 and good.record.transactions == (transaction("tx-1"),)
-    assert len(await all_events(bench.store)) == 1
+    assert len(await logged(bench.store, 1)) == 1
     # a mover with an old fence cannot bring other bytes, nor take another's for its own
     (late,) = await bench.store.transition(
         [move(claim, Status.VERIFIED, fence=fence_of(claim), transactions=(transaction("tx-2"),))]

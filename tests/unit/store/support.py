@@ -31,6 +31,7 @@ from services.store.app import open_storage, open_store
 from services.store.config import StoreSettings
 from services.store.ports import Program, Storage
 from services.store.service import Store
+from tests.harness.wait import eventually
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -267,6 +268,18 @@ async def all_events(store: Store, *, limit: int = 500) -> list[Any]:
         cursor = page.cursor
         if page.at_end:
             return events
+
+
+async def logged(store: Store, count: int) -> list[Any]:
+    """The log once it holds at least `count` events: a relay may be a moment behind the write."""
+
+    async def enough() -> list[Any] | None:
+        events = await all_events(store)
+        return events if len(events) >= count else None
+
+    events = await eventually(enough)
+    assert events is not None
+    return events
 
 
 class Crash(Exception):

@@ -1,0 +1,87 @@
+"""Calls that MongoDB's storage is made of: batches by `_id`, and the one meaning of the driver's errors."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+
+from services.common.errors import unavailable
+from services.common.observe import logs
+from services.store.ports import Document
+
+logger = logging.getLogger(__name__)
+
+Collection = AsyncIOMotorCollection[Document]
+
+_LOOKS: Final = 12
+"""Looks for a document that stands (its `_id` is taken) until a majority has it; the waits double from 2 ms."""
+
+
+@asynccontextmanager
+async def reachable() -> AsyncIterator[None]:
+    """Whatever the driver raises becomes DEPENDENCY_UNAVAILABLE: it is not known what happened; ask again."""
+    try:
+        yield
+    except PyMongoError as error:
+        logs.event(
+            logger, logging.WARNING, "store.mongo_failed", why=type(error).__name__, detail=str(error)[:300]
+        )
+        raise unavailable("store") from error
+
+
+async def together(jobs: Sequence[Any]) -> list[Any]:
+    """All at once; the first error is raised after all have ended, so that nothing runs on unwatched."""
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+async def by_id(
+    collection: Collection, ids: Sequence[str], fields: Mapping[str, int] | None = None
+) -> dict[str, Document]:
+    if not ids:
+        return {}
+    found = await collection.find({"_id": {"$in": list(ids)}}, fields).to_list(None)
+    return {one["_id"]: one for one in found}
+
+
+async def insert_absent(
+    collection: Collection, documents: Sequence[Document], fields: Mapping[str, int] | None = None
+) -> list[Document | None]:
+    """None for each that was inserted, else what stands under its `_id`, as a majority has it."""
+    taken: list[int] = []
+    try:
+        if len(documents) == 1:
+            await collection.insert_one(documents[0])
+        else:
+            await collection.insert_many(documents, ordered=False)
+    except DuplicateKeyError:
+        taken = [0]
+    except BulkWriteError as error:
+        details = error.details
+        failures = details.get("writeErrors", [])
+        if details.get("writeConcernErrors") or any(one.get("code") != 11000 for one in failures):
+            raise
+        taken = [one["index"] for one in failures]
+    answers: list[Document | None] = [None] * len(documents)
+    missing = {documents[index]["_id"] for index in taken}
+    standing: dict[str, Document] = {}
+    for look in range(_LOOKS):
+        if not missing:
+            break
+        if look:
+            # taken, but not by a majority yet: its writer waits for the same
+            await asyncio.sleep(0.001 * 2**look)
+        standing |= await by_id(collection, list(missing), fields)
+        missing -= standing.keys()
+    if missing:
+        raise unavailable("store")
+    for index in taken:
+        answers[index] = standing[documents[index]["_id"]]
+    return answers

@@ -1,0 +1,97 @@
+"""The RPCs: decode, call, encode."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from intents.store.v1 import store_service_pb2 as pb
+from intents.store.v1 import store_service_pb2_grpc as rpc
+from services.common.convert.intents import new_from_proto, record_to_proto
+from services.common.convert.writes import (
+    created_to_proto,
+    key_from_proto,
+    lease_from_proto,
+    statistics_to_proto,
+    transition_from_proto,
+    tx_record_from_proto,
+    write_to_proto,
+)
+from services.common.errors import not_implemented
+from services.store import convert
+from services.store.log import DEFAULT_LIMIT
+from services.store.service import Store
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class StoreServicer(rpc.StoreServiceServicer):
+    """intents.store.v1.StoreService."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def CreateIntents(
+        self, request: pb.CreateIntentsRequest, context: Context
+    ) -> pb.CreateIntentsResponse:
+        outcomes = await self._store.create([new_from_proto(new) for new in request.intents])
+        return pb.CreateIntentsResponse(outcomes=[created_to_proto(outcome) for outcome in outcomes])
+
+    async def GetIntents(self, request: pb.GetIntentsRequest, context: Context) -> pb.GetIntentsResponse:
+        return convert.answers_to_proto(await self._store.get([key_from_proto(key) for key in request.keys]))
+
+    async def ListIntents(self, request: pb.ListIntentsRequest, context: Context) -> pb.ListIntentsResponse:
+        return convert.page_to_proto(await self._store.list(convert.query_from_proto(request)))
+
+    async def TransitionIntents(
+        self, request: pb.TransitionIntentsRequest, context: Context
+    ) -> pb.TransitionIntentsResponse:
+        outcomes = await self._store.transition([transition_from_proto(move) for move in request.transitions])
+        return pb.TransitionIntentsResponse(outcomes=[write_to_proto(outcome) for outcome in outcomes])
+
+    async def RecordTransactions(
+        self, request: pb.RecordTransactionsRequest, context: Context
+    ) -> pb.RecordTransactionsResponse:
+        outcomes = await self._store.record_transactions(
+            [tx_record_from_proto(one) for one in request.records]
+        )
+        return pb.RecordTransactionsResponse(outcomes=[write_to_proto(outcome) for outcome in outcomes])
+
+    async def ClaimIntents(
+        self, request: pb.ClaimIntentsRequest, context: Context
+    ) -> pb.ClaimIntentsResponse:
+        records = await self._store.claim(
+            request.owner, limit=request.limit, lease_ms=request.lease_ms, reclaim=request.reclaim
+        )
+        return pb.ClaimIntentsResponse(records=[record_to_proto(record) for record in records])
+
+    async def RenewLeases(self, request: pb.RenewLeasesRequest, context: Context) -> pb.RenewLeasesResponse:
+        leases = [lease_from_proto(lease) for lease in request.leases]
+        return pb.RenewLeasesResponse(held=await self._store.renew(leases, lease_ms=request.lease_ms))
+
+    async def ReleaseIntents(
+        self, request: pb.ReleaseIntentsRequest, context: Context
+    ) -> pb.ReleaseIntentsResponse:
+        leases = [lease_from_proto(lease) for lease in request.leases]
+        return pb.ReleaseIntentsResponse(held=await self._store.release(leases))
+
+    async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
+        page = await self._store.list_events(
+            request.cursor, limit=request.limit or DEFAULT_LIMIT, tail=request.tail
+        )
+        return convert.events_to_proto(page)
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        async for page in self._store.watch_events(request.cursor, tail=request.tail):
+            yield convert.watched_to_proto(page)
+
+    async def GetStatistics(
+        self, request: pb.GetStatisticsRequest, context: Context
+    ) -> pb.GetStatisticsResponse:
+        statistics = await self._store.statistics(principal=request.principal, user_id=request.user_id)
+        return statistics_to_proto(statistics)
+
+    async def ListOverdue(self, request: pb.ListOverdueRequest, context: Context) -> pb.ListOverdueResponse:
+        raise not_implemented("ListOverdue")
