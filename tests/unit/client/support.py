@@ -48,17 +48,23 @@ class Script:
 
 
 @asynccontextmanager
-async def edge(script: Script, **settings: Any) -> AsyncIterator[Client]:
-    """A client of a server that follows the script."""
+async def serving(script: Script) -> AsyncIterator[str]:
+    """The address of a server that follows the script."""
     server = grpc.aio.server()
     add_IntentServiceServicer_to_server(script.servicer(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with connect(f"127.0.0.1:{port}", **settings) as client:
-            yield client
+        yield f"127.0.0.1:{port}"
     finally:
         await server.stop(None)
+
+
+@asynccontextmanager
+async def edge(script: Script, **settings: Any) -> AsyncIterator[Client]:
+    """A client of such a server."""
+    async with serving(script) as target, connect(target, **settings) as client:
+        yield client
 
 
 def status_of(code: grpc.StatusCode, reason: str, message: str, *details: Any) -> status_pb2.Status:

@@ -1,0 +1,231 @@
+"""get, status, list, watch, cancel, stats, info: intents that are there."""
+
+import argparse
+import time
+from contextlib import aclosing
+from typing import Any
+
+from intents.v1 import types_pb2 as types
+from intents_client import TERMINAL, event_of, status_word
+from intents_client.shown import STATUSES, event_to_json, intent_to_json, time_text
+from services.cli import exits, options, output
+
+
+def add(commands: options.Commands) -> None:
+    """All seven."""
+    get = commands.add_parser("get", help="the record of an intent")
+    get.add_argument("id")
+    options.add_common(get)
+    get.set_defaults(run=run_get)
+
+    status = commands.add_parser("status", help="the status of an intent, from the cache")
+    status.add_argument("id")
+    status.add_argument("--min-version", type=int, default=0, help="take no answer older than this version")
+    options.add_common(status)
+    status.set_defaults(run=run_status)
+
+    listing = commands.add_parser("list", help="your intents, newest first")
+    listing.add_argument("--user-account", default="", help="only this user's")
+    listing.add_argument("--status", choices=tuple(STATUSES), help="only this status")
+    listing.add_argument("--action", default="", help="only this action")
+    listing.add_argument("--limit", type=int, default=50, help="most to show (default 50)")
+    options.add_common(listing)
+    listing.set_defaults(run=run_list)
+
+    watch = commands.add_parser("watch", help="every change, as it happens; goes on across lost connections")
+    watch.add_argument("id", nargs="*", help="intents to watch, known yet or not (default: all of yours)")
+    watch.add_argument(
+        "--cursor", default="", help="take up a watch where it ended (--json shows each cursor)"
+    )
+    watch.add_argument("--until-end", action="store_true", help="end when all named have completed or failed")
+    options.add_common(watch)
+    watch.set_defaults(run=run_watch)
+
+    cancel = commands.add_parser("cancel", help="end a pending intent while nothing was signed for it")
+    cancel.add_argument("id")
+    cancel.add_argument("--request-id", default="", help="names this attempt, so that a repeat is recognised")
+    options.add_common(cancel)
+    cancel.set_defaults(run=run_cancel)
+
+    stats = commands.add_parser("stats", help="how many of your intents are in each status, and the solvers")
+    stats.add_argument("--user-account", default="", help="only this user's")
+    options.add_common(stats)
+    stats.set_defaults(run=run_stats)
+
+    info = commands.add_parser("info", help="what one needs to know to sign, and the limits")
+    options.add_common(info)
+    info.set_defaults(run=run_info)
+
+
+async def run_get(args: argparse.Namespace) -> int:
+    async with options.client_of(args) as client:
+        _show_intent(await client.get(args.id), args.json)
+    return exits.OK
+
+
+async def run_status(args: argparse.Namespace) -> int:
+    async with options.client_of(args) as client:
+        answer = await client.status(args.id, min_version=max(0, args.min_version))
+    age = answer.age.seconds + answer.age.nanos / 1e9
+    shown = {
+        "intentId": answer.intent_id,
+        "status": status_word(answer.status),
+        "version": answer.version,
+        "level": answer.level,
+        "ageSeconds": round(age, 3),
+    }
+    if args.json:
+        output.emit_json(shown)
+    else:
+        print(f"{shown['status']}  version {answer.version}  ({answer.level}, {age:.3f} s old)")
+    return exits.OK
+
+
+async def run_list(args: argparse.Namespace) -> int:
+    found: list[types.Intent] = []
+    wanted = STATUSES[args.status] if args.status else types.INTENT_STATUS_UNSPECIFIED
+    async with (
+        options.client_of(args) as client,
+        aclosing(
+            client.list_all(user_account=args.user_account, status=wanted, action=args.action)
+        ) as intents,
+    ):
+        async for intent in intents:
+            if len(found) >= args.limit:
+                break
+            found.append(intent)
+    if args.json:
+        output.emit_json({"intents": [intent_to_json(intent) for intent in found]})
+        return exits.OK
+    rows = [
+        (
+            one.intent_id,
+            status_word(one.status),
+            one.version,
+            one.intent.action,
+            f"{one.intent.input_amount} {one.intent.input_token}",
+            one.intent.output_token,
+            time_text(one.created_at),
+        )
+        for one in found
+    ]
+    output.table(rows, ("ID", "STATUS", "VERSION", "ACTION", "INPUT", "OUTPUT", "CREATED"))
+    return exits.OK
+
+
+async def run_watch(args: argparse.Namespace) -> int:
+    open_ids, started = set(args.id), time.monotonic()
+    async with (
+        options.client_of(args) as client,
+        aclosing(client.watch(args.id, cursor=args.cursor)) as messages,
+    ):
+        async for message in messages:
+            event = event_of(message)
+            if event is None:
+                continue
+            conflated = message.WhichOneof("message") == "snapshot"
+            first = message.snapshot.from_version if conflated else event.version
+            if args.json:
+                shown: dict[str, Any] = {**event_to_json(event), "cursor": message.cursor}
+                if conflated:
+                    shown["fromVersion"] = first
+                output.emit_json(shown, lines=True)
+            else:
+                versions = (
+                    f"versions {first} to {event.version}"
+                    if first < event.version
+                    else f"version {event.version}"
+                )
+                why = f"  {event.reason}" if event.reason else ""
+                elapsed = time.monotonic() - started
+                print(
+                    f"{elapsed:8.3f} s  {event.intent_id}  {status_word(event.status):<9}  {versions}{why}",
+                    flush=True,
+                )
+            if event.status in TERMINAL:
+                open_ids.discard(event.intent_id)
+                if args.until_end and args.id and not open_ids:
+                    break
+    return exits.OK
+
+
+async def run_cancel(args: argparse.Namespace) -> int:
+    async with options.client_of(args) as client:
+        _show_intent(await client.cancel(args.id, request_id=args.request_id), args.json)
+    return exits.OK
+
+
+async def run_stats(args: argparse.Namespace) -> int:
+    async with options.client_of(args) as client:
+        answer = await client.statistics(user_account=args.user_account)
+    counts = {status_word(one.status): one.count for one in answer.statuses}
+    if args.json:
+        solvers = [
+            {
+                "solverId": one.solver_id,
+                "successRate": one.success_rate,
+                "avgExecutionTime": one.avg_execution_time,
+            }
+            for one in answer.solvers
+        ]
+        output.emit_json({"statuses": counts, "total": answer.total, "solvers": solvers})
+        return exits.OK
+    output.table([*counts.items(), ("total", answer.total)], ("STATUS", "INTENTS"))
+    if answer.solvers:
+        print()
+        rows = [
+            (one.solver_id, f"{one.success_rate:.1%}", f"{one.avg_execution_time:.3f}")
+            for one in answer.solvers
+        ]
+        output.table(rows, ("SOLVER", "SUCCESS", "SECONDS"))
+    return exits.OK
+
+
+async def run_info(args: argparse.Namespace) -> int:
+    async with options.client_of(args) as client:
+        told = await client.info()
+    limits = told.limits
+    shown: dict[str, Any] = {
+        "network": told.network,
+        "verifyingContract": told.verifying_contract,
+        "standards": list(told.standards),
+        "actions": list(told.actions),
+        "tokens": [{"id": one.id, "symbol": one.symbol, "decimals": one.decimals} for one in told.tokens],
+        "signatureRequired": told.signature_required,
+        "limits": {
+            "maxBatch": limits.max_batch,
+            "maxRequestBytes": limits.max_request_bytes,
+            "maxWatch": limits.max_watch,
+            "maxLifetimeSeconds": limits.max_lifetime.seconds,
+            "rateLimitMax": limits.rate_limit_max,
+            "rateLimitWindowSeconds": limits.rate_limit_window.seconds,
+        },
+        "version": told.version,
+    }
+    if args.json:
+        output.emit_json(shown)
+        return exits.OK
+    rows = {name: value for name, value in shown.items() if name not in ("tokens", "limits")}
+    for name in ("standards", "actions"):
+        rows[name] = ", ".join(shown[name])
+    output.pairs({**rows, **shown["limits"]})
+    print()
+    output.table([(one.id, one.symbol, one.decimals) for one in told.tokens], ("TOKEN", "SYMBOL", "DECIMALS"))
+    return exits.OK
+
+
+def _show_intent(intent: types.Intent, as_json: bool) -> None:
+    shown = intent_to_json(intent)
+    if as_json:
+        output.emit_json(shown)
+        return
+    execution = shown.pop("executionDetails", None)
+    failure = shown.pop("errorDetails", None)
+    output.pairs(shown)
+    if failure is not None:
+        print(f"\nfailed: {failure['message']} ({failure['reason']})")
+    if execution is not None:
+        print()
+        output.pairs({name: value for name, value in execution.items() if name != "transactions" and value})
+        for one in execution["transactions"]:
+            print(f"  {one['hash']}  {one['chain']}  {one['status']}")

@@ -1,0 +1,68 @@
+"""`intents`: the suite from a terminal."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from intents_client import IntentsError
+from services.cli import exits, output
+from services.cli.cluster import command as cluster
+from services.cli.commands import keys, look, submit
+from services.cli.exits import Failure
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wrong argument is one sentence, and code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"intents: {message}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(exits.USAGE)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and option."""
+    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in exits.MEANING.items())
+    root = _Parser(
+        prog="intents",
+        description="Sign, submit and follow intents.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    keys.add(commands)
+    submit.add(commands)
+    look.add(commands)
+    cluster.add(commands)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code. Never a traceback for what a user or a server did."""
+    args = parser().parse_args(argv)
+    # the library's own lines about connections say nothing that ours don't
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        code: int = asyncio.run(args.run(args))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read the output has seen enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except Failure as failure:
+        output.complain(failure, target="", as_json=args.json)
+        return failure.code
+    except IntentsError as error:
+        output.complain(error, target=args.target, as_json=args.json)
+        return exits.code_of(error)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
