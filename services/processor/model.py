@@ -248,7 +248,7 @@ def _beside(seen: ChainIntent) -> dict[str, Any]:
     return {key: kept[key] for key in ("reason", "failures", "solver_account") if kept.get(key) is not None}
 
 
-def _fail(reason: Reason, message: str, **facts: Any) -> Decision:
+def _fail(reason: Reason, message: str, /, **facts: Any) -> Decision:
     error = ErrorDetails(reason=str(reason), message=message[:500], evidence=evidence(**facts))
     return Decision(do=Do.FAIL, error=error)
 

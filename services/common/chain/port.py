@@ -1,4 +1,4 @@
-"""The chain as the suite sees it. NEAR first (`near.py`); nothing above this knows JSON-RPC."""
+"""The chain as the suite sees it. NEAR first (`near/`); nothing above this knows JSON-RPC."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,8 @@ class TxOutcome:
 class ChainIntent:
     """The contract's view of an intent at a final block: `status` None if it does not know it.
 
-    `kept` is the intent JSON as the contract keeps it (amounts as strings), None if unknown.
+    `kept` is the intent JSON as the contract keeps it (amounts as strings, numbers as `domain.strictjson`
+    reads them), None if unknown.
     """
 
     status: str | None

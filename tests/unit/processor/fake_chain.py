@@ -1,0 +1,202 @@
+"""The Chain port in memory: nonces, a pool, final at once when somebody waits; the Verifier's rules in short."""
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from services.common.chain.port import (
+    AccessKey,
+    Broadcast,
+    BroadcastResult,
+    ChainIntent,
+    FunctionCall,
+    Signer,
+    TxOutcome,
+    TxState,
+)
+from services.common.domain import strictjson
+from services.common.domain.intent import SignedTransaction
+from services.common.domain.views import (
+    ChainView,
+    CurrentSalt,
+    HasPublicKey,
+    IsNonceUsed,
+    IsValidSalt,
+    ViewAnswer,
+)
+from services.common.errors import IntentError, Reason, unavailable
+
+GAS = {"verify_signed_intent": 7, "verify_and_solve": 11}
+
+
+class FakeChain:
+    """`effects` counts what changed something, by (method, intent id); `included` lists hashes in order.
+
+    Faults, each a number of times yet: `lose` (bytes never arrive), `silence` (they do, the answer doesn't),
+    `away` (nobody answers a question), `solver_fails`, `refusals` (calls the contract panics on).
+    """
+
+    def __init__(self, now_ns: Any, *, step: int = 3) -> None:
+        self.now_ns = now_ns
+        self.step = step
+        self.validity = 86_400
+        self.height = 100
+        self.nonces: dict[str, int] = {}
+        self.pool: dict[str, dict[str, Any]] = {}
+        self.done: dict[str, TxOutcome] = {}
+        self.included: list[str] = []
+        self.sent: list[bytes] = []
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.used: set[str] = set()
+        self.effects: Counter[tuple[str, str]] = Counter()
+        self.lose = self.silence = self.away = self.solver_fails = 0
+        self.refusals: list[str] = []
+
+    # --- the port ---
+
+    async def network(self) -> str:
+        self._ask()
+        return "localnet"
+
+    async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
+        self._ask()
+        return [ViewAnswer(value=self._view(view), block_height=self.height) for view in asked]
+
+    async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
+        self._ask()
+        self.height += 1
+        return [self._seen(intent_id) for intent_id in intent_ids]
+
+    async def access_key(self, account_id: str, public_key: str) -> AccessKey:
+        self._ask()
+        if account_id != "relayer.near":
+            raise IntentError(Reason.PERMISSION_DENIED, "no such key")
+        block = f"block-{self.height}"
+        return AccessKey(nonce=self.nonces.get(public_key, 0), block_hash=block, block_height=self.height)
+
+    def prepare(
+        self,
+        call: FunctionCall,
+        signer: Signer,
+        *,
+        nonce: int,
+        anchor: AccessKey,
+        purpose: str,
+        solver_id: str = "",
+    ) -> SignedTransaction:
+        body = {"key": signer.public_key, "nonce": nonce, "method": call.method, "args": call.args}
+        raw = json.dumps(body | {"block": anchor.block_hash}, sort_keys=True).encode()
+        return SignedTransaction(
+            purpose=purpose, hash=hashlib.sha256(raw).hexdigest(), signed_bytes=raw, signer_id=signer.account_id,
+            public_key=signer.public_key, nonce=nonce, block_hash=anchor.block_hash,
+            block_height=anchor.block_height, chain="localnet", solver_id=solver_id,
+        )  # fmt: skip
+
+    async def broadcast(self, signed_bytes: bytes) -> Broadcast:
+        self.sent.append(signed_bytes)
+        if self.lose > 0:
+            self.lose -= 1
+            return Broadcast(result=BroadcastResult.UNKNOWN, detail="lost")
+        tx_hash = hashlib.sha256(signed_bytes).hexdigest()
+        tx = json.loads(signed_bytes)
+        if tx_hash not in self.pool and tx_hash not in self.done:
+            if tx["nonce"] <= self.nonces.get(tx["key"], 0):
+                return Broadcast(result=BroadcastResult.NONCE_TAKEN, detail="InvalidNonce")
+            if self.height > int(tx["block"].removeprefix("block-")) + self.validity:
+                return Broadcast(result=BroadcastResult.EXPIRED, detail="Expired")
+            self.pool[tx_hash] = tx
+        if self.silence > 0:
+            self.silence -= 1
+            return Broadcast(result=BroadcastResult.UNKNOWN, detail="timed out")
+        return Broadcast(result=BroadcastResult.ACCEPTED)
+
+    async def outcome(self, tx_hash: str, sender_id: str, *, wait_final: bool = False) -> TxOutcome:
+        self._ask()
+        if wait_final and tx_hash in self.pool:
+            self.produce()
+        if tx_hash in self.done:
+            return self.done[tx_hash]
+        return TxOutcome(state=TxState.PENDING if tx_hash in self.pool else TxState.UNKNOWN)
+
+    # --- the node ---
+
+    def produce(self) -> None:
+        """Include what is pooled, lowest nonce first; all of it is final afterwards."""
+        for tx_hash, tx in sorted(self.pool.items(), key=lambda item: item[1]["nonce"]):
+            del self.pool[tx_hash]
+            if tx["nonce"] <= self.nonces.get(tx["key"], 0):
+                continue
+            self.nonces[tx["key"]] = tx["nonce"]
+            self.height += self.step
+            self.included.append(tx_hash)
+            outcome = self._run(tx["method"], tx["args"])
+            gas = GAS[tx["method"]]
+            self.done[tx_hash] = replace(
+                outcome, gas_used=gas, total_cost=gas * 100, block_height=self.height
+            )
+
+    def verify_by_wallet(self, intent: Mapping[str, Any]) -> None:
+        """The user's own verify_intent."""
+        self._verify(dict(intent), None)
+
+    def _run(self, method: str, args: dict[str, Any]) -> TxOutcome:
+        if self.refusals:
+            return TxOutcome(state=TxState.FAILED, failure=f"Smart contract panicked: {self.refusals.pop(0)}")
+        intent = args["intent"]
+        kept = self.kept.get(intent["id"])
+        if method == "verify_signed_intent":
+            if kept is None:
+                self.used.add(args["signed"]["payload"]["nonce"])
+                self._verify(intent, args["signed"]["payload"]["message"])
+            elif kept["intent"] != intent:
+                return TxOutcome(
+                    state=TxState.FAILED, failure="Smart contract panicked: kept with another content"
+                )
+            return TxOutcome(state=TxState.SUCCEEDED, value=True)
+        if kept is None or kept["status"] != "verified":
+            said = "not verified" if kept is None else str(kept["status"])
+            return TxOutcome(state=TxState.FAILED, failure=f"Smart contract panicked: intent is {said}")
+        if self.solver_fails > 0:
+            self.solver_fails -= 1
+            kept["failures"] += 1
+            kept["reason"] = "the solver reported no success"
+            kept["status"] = "failed" if kept["failures"] >= 3 else "verified"
+            return TxOutcome(state=TxState.SUCCEEDED, value=False, logs=("put back",))
+        kept |= {"status": "completed", "solver_account": args["solver_account"]}
+        self.effects["solve_intent", intent["id"]] += 1
+        return TxOutcome(state=TxState.SUCCEEDED, value=True)
+
+    def _verify(self, intent: dict[str, Any], message: str | None) -> None:
+        self.kept[intent["id"]] = {"intent": intent, "status": "verified", "failures": 0, "message": message}
+        self.effects["verify_signed_intent", intent["id"]] += 1
+
+    def _seen(self, intent_id: str) -> ChainIntent:
+        found = self.kept.get(intent_id)
+        kept = None
+        if found is not None:
+            beside = {key: found.get(key) for key in ("status", "failures", "reason", "solver_account")}
+            kept = strictjson.loads(json.dumps({**found["intent"], **beside}), max_bytes=1 << 20)
+        return ChainIntent(
+            status=None if found is None else found["status"], kept=kept, block_height=self.height,
+            block_timestamp_ns=self.now_ns(),
+        )  # fmt: skip
+
+    def _view(self, view: ChainView) -> bool | bytes:
+        match view:
+            case HasPublicKey():
+                return False
+            case IsNonceUsed(_, nonce):
+                return base64.b64encode(nonce).decode() in self.used
+            case CurrentSalt():
+                return b"\1\2\3\4"
+            case IsValidSalt(salt):
+                return salt == b"\1\2\3\4"
+
+    def _ask(self) -> None:
+        if self.away > 0:
+            self.away -= 1
+            raise unavailable("chain node")

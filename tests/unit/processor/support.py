@@ -1,0 +1,185 @@
+"""A processor under test: real store on SQLite, real validator, the chain faked at its port, time by hand."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.common.chain.near.signer import KeyFileSigner
+from services.common.chain.port import Chain
+from services.common.clock import from_ns
+from services.common.domain.intent import IntentRecord, NewIntent, Submission
+from services.common.domain.outcomes import Accepted
+from services.common.errors import IntentError, unavailable
+from services.common.observe import Observe
+from services.common.observe.metrics import new_registry
+from services.common.ports import ChainViews, Store, Validator
+from services.processor.app import assemble
+from services.processor.config import WorkSettings
+from services.processor.worker import Worker
+from services.validator.config import RuleSettings
+from services.validator.service import Validator as RealValidator
+from tests.harness.signing import Wallet, to_domain
+from tests.harness.wait import eventually
+from tests.unit.processor.fake_chain import FakeChain
+from tests.unit.store.support import HandClock, opened, sqlite_url
+
+SPEED = 50
+"""How much faster than the wall this clock's waiting is."""
+
+
+class FastClock(HandClock):
+    """Wall time by hand, waiting shortened."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
+
+
+@dataclass
+class Gate:
+    """Kills a process at its n-th call of a port: before the call, or after it and before its answer."""
+
+    at: int | None = None
+    after: bool = False
+    count: int = 0
+    dead: bool = False
+    calls: list[str] = field(default_factory=list)
+
+
+class Killing:
+    """A port behind a gate. What is dead calls nobody and hears nothing."""
+
+    def __init__(self, port: Any, gate: Gate, name: str) -> None:
+        self._port = port
+        self._gate = gate
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        real = getattr(self._port, method)
+        if method in ("prepare", "watch_events"):
+            return real
+        return lambda *args, **kwargs: self._call(method, real, *args, **kwargs)
+
+    async def _call(self, method: str, real: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        gate = self._gate
+        if gate.dead:
+            raise unavailable("world of the living")
+        mine, gate.count = gate.count, gate.count + 1
+        gate.calls.append(f"{self._name}.{method}")
+        if mine == gate.at and not gate.after:
+            gate.dead = True
+            await asyncio.Event().wait()
+        answer = await real(*args, **kwargs)
+        if mine == gate.at:
+            gate.dead = True
+        if gate.dead:
+            await asyncio.Event().wait()
+        return answer
+
+
+def signer(index: int = 0) -> KeyFileSigner:
+    return KeyFileSigner("relayer.near", bytes([index + 1]) * 32)
+
+
+@dataclass
+class Stage:
+    """What outlives a processor."""
+
+    store: Store
+    chain: FakeChain
+    clock: FastClock
+    validator: Validator
+    wallet: Wallet
+    require_signature: bool = True
+
+    async def accept(self, count: int = 1, *, signed: bool = True, **fields: Any) -> list[str]:
+        """Ids of new pending intents."""
+        submissions = []
+        for _ in range(count):
+            plain = self.wallet.fields(**fields)
+            until = datetime.fromtimestamp(self.clock.now_ns() // 10**9 + 600, UTC)
+            submissions.append(to_domain(self.wallet.sign_plain(plain, deadline=until) if signed else plain))
+        return await self.accept_submissions(submissions)
+
+    async def accept_submissions(self, submissions: list[Submission]) -> list[str]:
+        expires = from_ns(self.clock.now_ns()).replace(microsecond=0) + timedelta(seconds=600)
+        new = [
+            NewIntent(
+                principal="anonymous",
+                submission=one,
+                expires_at=expires,
+                traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
+            )
+            for one in submissions
+        ]
+        accepted = await self.store.create(new)
+        assert all(isinstance(one, Accepted) for one in accepted), accepted
+        return [one.receipt.intent_id for one in accepted if isinstance(one, Accepted)]
+
+    async def record(self, intent_id: str) -> IntentRecord:
+        (found,) = await self.store.get([intent_id])
+        assert found is not None
+        return found
+
+    async def ended(self, *ids: str, timeout: float = 20.0) -> list[IntentRecord]:
+        """The records, once all have ended."""
+
+        async def probe() -> list[IntentRecord] | None:
+            found = [record for record in await self.store.get(ids) if record is not None and record.terminal]
+            return found if len(found) == len(ids) else None
+
+        found = await eventually(probe, timeout)
+        assert found is not None
+        return found
+
+    @asynccontextmanager
+    async def processor(
+        self, gate: Gate | None = None, *, key: int = 0, chain: Chain | None = None, **settings: Any
+    ) -> AsyncIterator[Worker]:
+        """A processor at work."""
+        gate = gate or Gate()
+        made: dict[str, Any] = {"poll_ms": 500, "lease_ms": 30_000} | settings
+        worker, batches = assemble(
+            WorkSettings(**made),
+            store=Killing(self.store, gate, "store"),
+            validator=Killing(self.validator, gate, "validator"),  # type: ignore[arg-type]
+            chain=Killing(chain or self.chain, gate, "chain"),  # type: ignore[arg-type]
+            signer=signer(key),
+            clock=self.clock,
+            observe=Observe(service="processor", registry=new_registry(process=False)),
+        )
+        task = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await batches.aclose()
+
+
+@asynccontextmanager
+async def stage(
+    folder: Path, *, require_signature: bool = True, views: ChainViews | None = None
+) -> AsyncIterator[Stage]:
+    """An empty store, an empty chain, nobody at work."""
+    folder.mkdir(exist_ok=True)
+    clock = FastClock(datetime.now(UTC).replace(microsecond=0))
+    chain = FakeChain(clock.now_ns)
+    rules = RuleSettings(require_signature=require_signature).rule_book()
+    async with opened(sqlite_url(folder), clock) as bench:
+        yield Stage(
+            store=bench.store,
+            chain=chain,
+            clock=clock,
+            validator=RealValidator(rules, views or chain, clock),
+            wallet=Wallet("processor tests"),
+            require_signature=require_signature,
+        )
+
+
+__all__ = ["FastClock", "Gate", "IntentError", "Killing", "Stage", "replace", "signer", "stage"]
