@@ -22,6 +22,7 @@ MAX_BATCH: Final = 1000
 MAX_PAGE: Final = 200
 MAX_EVENTS: Final = 1000
 MAX_MESSAGE_BYTES: Final = 1 << 16
+_JOINED: Final = json.JSONEncoder(separators=(",", ":"))
 _CURSOR_FORMAT: Final = 1
 _TOKEN_FORMAT: Final = 1
 
@@ -38,7 +39,7 @@ def check_batch(count: int, *, most: int = MAX_BATCH) -> None:
 
 def joined(*parts: str) -> str:
     """Parts as one text that no other parts give."""
-    return json.dumps(parts, separators=(",", ":"))
+    return _JOINED.encode(parts)
 
 
 def request_key(identity: RequestIdentity) -> str:
