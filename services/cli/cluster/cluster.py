@@ -88,7 +88,9 @@ class Cluster:
             self.processes["redis"] = redis.process
         if mongodb.process is not None:
             self.processes["mongodb"] = mongodb.process
-        for name, settings in self._settings().items():
+        self.settings = self._settings()
+        """What each service is told, by name; `env` and `service_env` come over it."""
+        for name, settings in self.settings.items():
             self.processes[name] = self._service(name, settings)
 
     @property

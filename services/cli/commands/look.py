@@ -72,7 +72,7 @@ async def run_status(args: argparse.Namespace) -> int:
         "status": status_word(answer.status),
         "version": answer.version,
         "level": answer.level,
-        "ageSeconds": round(age, 3),
+        "ageMs": round(age * 1000),
     }
     if args.json:
         output.emit_json(shown)
@@ -128,7 +128,7 @@ async def run_watch(args: argparse.Namespace) -> int:
             if args.json:
                 shown: dict[str, Any] = {**event_to_json(event), "cursor": message.cursor}
                 if conflated:
-                    shown["fromVersion"] = first
+                    shown["versions"] = list(range(first, event.version + 1))
                 output.emit_json(shown, lines=True)
             else:
                 versions = (
@@ -196,9 +196,9 @@ async def run_info(args: argparse.Namespace) -> int:
             "maxBatch": limits.max_batch,
             "maxRequestBytes": limits.max_request_bytes,
             "maxWatch": limits.max_watch,
-            "maxLifetimeSeconds": limits.max_lifetime.seconds,
+            "maxLifetimeMs": limits.max_lifetime.ToMilliseconds(),
             "rateLimitMax": limits.rate_limit_max,
-            "rateLimitWindowSeconds": limits.rate_limit_window.seconds,
+            "rateLimitWindowMs": limits.rate_limit_window.ToMilliseconds(),
         },
         "version": told.version,
     }

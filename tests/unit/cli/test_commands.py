@@ -286,7 +286,7 @@ async def test_looking_at_intents(terminal: Terminal) -> None:
             "status": "verified",
             "version": 2,
             "level": "redis",
-            "ageSeconds": 1.5,
+            "ageMs": 1500,
         }
         assert script.calls[-1][1].min_version == 2
         assert len((await terminal.json("list", "--limit=1", "--status=completed"))["intents"]) == 1
@@ -321,7 +321,7 @@ async def test_watching_until_the_end(terminal: Terminal) -> None:
             ("a", "failed", 1),
             ("b", "completed", 4),
         ]
-        assert (lines[0]["fromVersion"], lines[0]["cursor"]) == (1, "s")
+        assert (lines[0]["versions"], lines[0]["cursor"]) == ([1, 2, 3], "s")
         assert (list(script.calls[0][1].intent_ids), script.calls[0][1].cursor) == (["a", "b"], "c")
         _, out, _ = await terminal.run("watch", "a", "b", "--until-end")
     assert "versions 1 to 3" in out.splitlines()[0]

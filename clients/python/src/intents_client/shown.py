@@ -32,6 +32,12 @@ def time_text(stamp: Timestamp) -> str:
     return rfc3339(stamp.ToDatetime(tzinfo=UTC))
 
 
+def deadline_text(stamp: Timestamp) -> str:
+    """RFC 3339 in UTC, exactly: decimals only where needed, then all nine."""
+    text = stamp.ToDatetime(tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{stamp.nanos:09d}Z" if stamp.nanos else f"{text}Z"
+
+
 def receipt_to_json(receipt: pb.Receipt) -> dict[str, Any]:
     """What POST /api/intents answers."""
     return {
@@ -58,6 +64,8 @@ def intent_to_json(intent: types.Intent) -> dict[str, Any]:
     if plain.HasField("max_slippage_bps"):
         whole, rest = divmod(plain.max_slippage_bps, 100)
         shown["max_slippage"] = plain.max_slippage_bps / 100 if rest else whole
+    if plain.HasField("deadline"):
+        shown["deadline"] = deadline_text(plain.deadline)
     shown |= {
         "status": status_word(intent.status),
         "version": intent.version,
@@ -65,12 +73,12 @@ def intent_to_json(intent: types.Intent) -> dict[str, Any]:
         "updatedAt": time_text(intent.updated_at),
         "expiresAt": time_text(intent.expires_at),
     }
+    if intent.intent_hash:
+        shown["intentHash"] = intent.intent_hash
     if intent.HasField("execution_details"):
         shown["executionDetails"] = execution_to_json(intent.execution_details)
     if intent.HasField("error_details"):
         shown["errorDetails"] = failure_to_json(intent.error_details)
-    if intent.intent_hash:
-        shown["intentHash"] = intent.intent_hash
     return shown
 
 
@@ -88,25 +96,25 @@ def execution_to_json(details: types.ExecutionDetails) -> dict[str, Any]:
 
 def failure_to_json(details: types.ErrorDetails) -> dict[str, Any]:
     """`errorDetails`."""
-    shown = {"reason": details.reason, "message": details.message}
-    return {**shown, "evidence": details.evidence} if details.evidence else shown
+    return {"reason": details.reason, "message": details.message, "evidence": details.evidence}
 
 
 def event_to_json(event: types.IntentEvent) -> dict[str, Any]:
-    """One move."""
-    shown: dict[str, Any] = {
+    """One move, as the seed's intent-update has it, with `version` beside; `timestamp` is Unix milliseconds."""
+    details: dict[str, Any] = {"version": event.version, "userId": event.user_id}
+    if event.reason:
+        details["reason"] = event.reason
+    if event.HasField("execution_details"):
+        details["executionDetails"] = execution_to_json(event.execution_details)
+    if event.HasField("error_details"):
+        details["errorDetails"] = failure_to_json(event.error_details)
+    return {
         "intentId": event.intent_id,
         "status": status_word(event.status),
+        "details": details,
+        "timestamp": event.occurred_at.ToMilliseconds(),
         "version": event.version,
-        "timestamp": time_text(event.occurred_at),
     }
-    if event.reason:
-        shown["reason"] = event.reason
-    if event.HasField("execution_details"):
-        shown["executionDetails"] = execution_to_json(event.execution_details)
-    if event.HasField("error_details"):
-        shown["errorDetails"] = failure_to_json(event.error_details)
-    return shown
 
 
 def error_to_json(error: IntentsError) -> dict[str, Any]:
