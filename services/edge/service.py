@@ -75,7 +75,7 @@ class Edge:
         self.limits = limits
         self._ports = ports
         self._limiter = limiter
-        self._version = version
+        self.version = version
         self._background = Background(seen)
         self._submitter = Submitter(
             ports, clock, seen, default_lifetime=default_lifetime, background=self._background
@@ -117,7 +117,7 @@ class Edge:
 
     async def validate(self, caller: Caller, submission: Submission) -> Verdict:
         """Whether it would be accepted now; stores nothing and counts against no limit."""
-        if submission.intent is None:
+        if submission.intent is None and submission.signed_data is not None:
             raise not_implemented("A signed message without a plain intent")
         check_request_id(submission.request_id)
         (verdict,) = await self._ports.validator.validate([submission])
@@ -239,7 +239,7 @@ class Edge:
 
     async def info(self, caller: Caller) -> Info:
         """What one needs to know to sign; the same for every caller."""
-        return Info(rules=await self._ports.validator.rules(), limits=self.limits, version=self._version)
+        return Info(rules=await self._ports.validator.rules(), limits=self.limits, version=self.version)
 
     async def aclose(self) -> None:
         """Wait for what runs beside callers."""

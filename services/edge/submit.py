@@ -254,7 +254,7 @@ def same_content(record: IntentRecord, submission: Submission) -> bool:
 def _refusal(item: Submission | IntentError) -> IntentError | None:
     if isinstance(item, IntentError):
         return item
-    if item.intent is None:
+    if item.intent is None and item.signed_data is not None:
         return not_implemented("A signed message without a plain intent")
     try:
         check_request_id(item.request_id)

@@ -123,7 +123,7 @@ class CoalescedCache:
         return await _each(self.getting, queries)
 
     async def put_statuses(self, statuses: Sequence[CachedStatus]) -> None:
-        outcomes: list[None | IntentError] = await _each(self.putting, statuses)
+        outcomes: list[IntentError | None] = await _each(self.putting, statuses)
         _all(outcomes)
 
     async def _put(self, statuses: Sequence[CachedStatus]) -> Sequence[None]:
@@ -142,7 +142,7 @@ class CoalescedNotifier:
         return self._inner.feed(commands)
 
     async def wake(self, intent_ids: Sequence[str]) -> None:
-        outcomes: list[None | IntentError] = await _each(self.waking, intent_ids)
+        outcomes: list[IntentError | None] = await _each(self.waking, intent_ids)
         _all(outcomes)
 
     async def _wake(self, intent_ids: Sequence[str]) -> Sequence[None]:

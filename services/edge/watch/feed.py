@@ -161,7 +161,8 @@ class Feed:
         async with aclosing(cast(Any, opened)) as messages:
             while True:
                 try:
-                    message = await asyncio.wait_for(anext(messages), SILENCE)
+                    async with asyncio.timeout(SILENCE):
+                        message = await anext(messages)
                 except StopAsyncIteration:
                     return came
                 if not came:

@@ -1,0 +1,133 @@
+"""The routes: decode, call, present."""
+
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from services.common.domain.lifecycle import Status
+from services.common.domain.plainjson import submission_from_json
+from services.common.errors import IntentError, Reason
+from services.edge import present
+from services.edge.http.context import Shared, answer, body_of, caller, query_of, whole
+from services.edge.http.openapi import document
+from services.edge.http.stream import send_events
+from services.edge.model import check_id, invalid
+from services.edge.watch.stream import watch
+
+MAX_AGE_MS: Final = 315_576_000_000
+MAX_VERSION: Final = 2**31 - 1
+
+
+class Routes:
+    """The handlers of one server."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._edge = shared.edge
+
+    def add_to(self, app: web.Application) -> None:
+        """Register all of them."""
+        app.router.add_post("/api/intents", self.submit)
+        app.router.add_get("/api/intents", self.list)
+        app.router.add_post("/api/intents/validate", self.validate)
+        app.router.add_get("/api/intents/{id}", self.get)
+        app.router.add_get("/api/intents/{id}/status", self.status)
+        app.router.add_get("/api/intents/{id}/events", self.events, allow_head=False)
+        app.router.add_post("/api/intents/{id}/cancel", self.cancel)
+        app.router.add_get("/api/statistics", self.statistics)
+        app.router.add_get("/api/info", self.info)
+        app.router.add_get("/openapi.json", self.openapi)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        who = caller(self._shared, request)
+        await self._edge.admit(who)
+        submission = submission_from_json(await body_of(self._shared, request))
+        receipt = await self._edge.submit(who, submission)
+        location = f"/api/intents/{quote(receipt.intent_id, safe='')}"
+        return answer(present.receipt(receipt), status=202, headers={"Location": location})
+
+    async def validate(self, request: web.Request) -> web.Response:
+        who = caller(self._shared, request)
+        body = await body_of(self._shared, request)
+        try:
+            submission = submission_from_json(body)
+        except IntentError as error:
+            if error.reason is not Reason.INVALID_FIELD:
+                raise
+            # a field of a wrong type is a verdict here, not a bad request
+            return answer(present.refusal(list(error.violations)))
+        return answer(present.verdict(await self._edge.validate(who, submission)))
+
+    async def get(self, request: web.Request) -> web.Response:
+        query_of(request, ())
+        return answer(present.record(await self._edge.get(caller(self._shared, request), _id(request))))
+
+    async def status(self, request: web.Request) -> web.Response:
+        who = caller(self._shared, request)
+        query = query_of(request, ("minVersion", "maxAgeMs"))
+        max_age = (
+            timedelta(milliseconds=whole(query, "maxAgeMs", MAX_AGE_MS)) if "maxAgeMs" in query else None
+        )
+        found = await self._edge.status(
+            who, _id(request), min_version=whole(query, "minVersion", MAX_VERSION), max_age=max_age
+        )
+        return answer(present.status(found))
+
+    async def list(self, request: web.Request) -> web.Response:
+        who = caller(self._shared, request)
+        query = query_of(request, ("user", "status", "action", "pageSize", "pageToken"))
+        page = await self._edge.list(
+            who,
+            user_id=query.get("user", ""),
+            status=_status(query.get("status", "")),
+            action=query.get("action", ""),
+            size=whole(query, "pageSize", MAX_VERSION),
+            page_token=query.get("pageToken", ""),
+        )
+        return answer(present.page(page))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        who = caller(self._shared, request)
+        body = await body_of(self._shared, request, optional=True)
+        if not isinstance(body, dict):
+            raise IntentError(Reason.MALFORMED_REQUEST, "The body must be a JSON object.")
+        for name in body:
+            if name != "request_id":
+                raise invalid(name[:64], "is not a field of a cancellation")
+        request_id = body.get("request_id") or ""
+        if type(request_id) is not str:
+            raise invalid("request_id", "must be a string")
+        return answer(present.record(await self._edge.cancel(who, _id(request), request_id)))
+
+    async def statistics(self, request: web.Request) -> web.Response:
+        who = caller(self._shared, request)
+        query = query_of(request, ("user",))
+        return answer(present.statistics(await self._edge.statistics(who, query.get("user", ""))))
+
+    async def info(self, request: web.Request) -> web.Response:
+        return answer(present.info(await self._edge.info(caller(self._shared, request))))
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return answer(document(self._shared.edge.version))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        who = caller(self._shared, request)
+        query = query_of(request, ("cursor",))
+        cursor = request.headers.get("Last-Event-ID", "") or query.get("cursor", "")
+        messages = watch(self._edge.hub, who, [_id(request)], cursor, kind="sse")
+        return await send_events(request, messages)
+
+
+def _id(request: web.Request) -> str:
+    return check_id(request.match_info["id"], "id")
+
+
+def _status(text: str) -> Status | None:
+    if not text:
+        return None
+    try:
+        return Status(text)
+    except ValueError:
+        raise invalid("status", f"must be one of {', '.join(Status)}") from None

@@ -1,0 +1,183 @@
+"""Domain -> JSON as HTTP, SSE and socket.io show it: the seed's field names, lower-case status words."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from services.common.clock import to_ns
+from services.common.domain.intent import ErrorDetails, ExecutionDetails, IntentEvent, IntentRecord, Receipt
+from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import IntentPage, Statistics, StatusAnswer, Verdict
+from services.common.domain.plainjson import plain_to_json
+from services.common.encoding import b58encode
+from services.common.errors import Violation
+from services.edge.service import Info
+from services.edge.watch.stream import Told
+
+
+def time(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as JavaScript's toISOString."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def receipt(found: Receipt) -> dict[str, Any]:
+    """The answer to a submission."""
+    return {
+        "intentId": found.intent_id,
+        "status": str(found.status),
+        "version": found.version,
+        "createdAt": time(found.created_at),
+    }
+
+
+def record(found: IntentRecord) -> dict[str, Any]:
+    """The stored document's public part; optional fields only where present."""
+    fields = plain_to_json(found.intent)
+    shown: dict[str, Any] = {"intentId": found.intent_id, "userId": found.user_id}
+    shown |= {name: value for name, value in fields.items() if name not in ("id", "user_account")}
+    shown |= {
+        "status": str(found.status),
+        "version": found.version,
+        "createdAt": time(found.created_at),
+        "updatedAt": time(found.updated_at),
+        "expiresAt": time(found.expires_at),
+    }
+    if found.signed_data is not None:
+        shown["intentHash"] = b58encode(bytes.fromhex(found.content_hash))
+    if found.execution_details is not None:
+        shown["executionDetails"] = execution(found.execution_details)
+    if found.error_details is not None:
+        shown["errorDetails"] = failure(found.error_details)
+    return shown
+
+
+def execution(details: ExecutionDetails) -> dict[str, Any]:
+    """The seed's executionDetails."""
+    return {
+        "solverId": details.solver_id,
+        "transactions": [
+            {"hash": tx.hash, "chain": tx.chain, "status": tx.status} for tx in details.transactions
+        ],
+        "gasUsed": str(details.gas_used),
+        "totalCost": str(details.total_cost),
+    }
+
+
+def failure(details: ErrorDetails) -> dict[str, Any]:
+    """errorDetails."""
+    return {"reason": details.reason, "message": details.message, "evidence": details.evidence}
+
+
+def page(found: IntentPage) -> dict[str, Any]:
+    """Newest first."""
+    return {"intents": [record(one) for one in found.records], "nextPageToken": found.next_page_token}
+
+
+def status(answer: StatusAnswer) -> dict[str, Any]:
+    """A status and where it came from."""
+    return {
+        "intentId": answer.status.intent_id,
+        "status": str(answer.status.status),
+        "version": answer.status.version,
+        "level": answer.level,
+        "ageMs": round(answer.age.total_seconds() * 1000),
+    }
+
+
+def verdict(found: Verdict) -> dict[str, Any]:
+    """The seed's {valid} or {valid, errors}, and the details beside them."""
+    return {"valid": True} if found.valid else refusal(found.violations)
+
+
+def refusal(violations: tuple[Violation, ...] | list[Violation]) -> dict[str, Any]:
+    """What is wrong with a submission."""
+    return {
+        "valid": False,
+        "errors": [one.message for one in violations],
+        "details": [
+            {"field": one.field, "reason": str(one.reason), "message": one.message} for one in violations
+        ],
+    }
+
+
+def statistics(found: Statistics) -> dict[str, Any]:
+    """Every status is listed, also with 0."""
+    return {
+        "statuses": {str(one): found.counts.get(one, 0) for one in Status},
+        "total": found.total,
+        "solvers": [
+            {
+                "solverId": one.solver_id,
+                "successRate": one.success_rate,
+                "avgExecutionTime": one.avg_execution_time,
+            }
+            for one in found.solvers
+        ],
+    }
+
+
+def info(found: Info) -> dict[str, Any]:
+    """What one needs to know to sign."""
+    rules, limits = found.rules, found.limits
+    return {
+        "network": rules.network,
+        "verifyingContract": rules.verifying_contract,
+        "standards": list(rules.standards),
+        "actions": list(rules.actions),
+        "tokens": [{"id": one.id, "symbol": one.symbol, "decimals": one.decimals} for one in rules.tokens],
+        "signatureRequired": rules.signature_required,
+        "limits": {
+            "maxBatch": limits.max_batch,
+            "maxRequestBytes": limits.max_body_bytes,
+            "maxWatch": limits.max_watch,
+            "maxLifetimeMs": round(rules.max_lifetime.total_seconds() * 1000),
+            "rateLimitMax": limits.rate_max,
+            "rateLimitWindowMs": round(limits.rate_window * 1000),
+        },
+        "version": found.version,
+    }
+
+
+def details(event: IntentEvent) -> dict[str, Any]:
+    """`details` of an update: what this move brought."""
+    shown: dict[str, Any] = {"version": event.version, "userId": event.user_id}
+    if event.reason:
+        shown["reason"] = event.reason
+    if event.execution_details is not None:
+        shown["executionDetails"] = execution(event.execution_details)
+    if event.error_details is not None:
+        shown["errorDetails"] = failure(event.error_details)
+    return shown
+
+
+def update(event: IntentEvent) -> dict[str, Any]:
+    """The seed's intent-update: timestamp is when it moved, Unix ms."""
+    return {
+        "intentId": event.intent_id,
+        "status": str(event.status),
+        "details": details(event),
+        "timestamp": to_ns(event.occurred_at) // 1_000_000,
+    }
+
+
+def move(event: IntentEvent) -> dict[str, Any]:
+    """An update with its version beside it."""
+    return {**update(event), "version": event.version}
+
+
+def move_bytes(event: IntentEvent) -> bytes:
+    """`move` as JSON."""
+    return orjson.dumps(move(event))
+
+
+def sse(message: Told) -> bytes:
+    """One message of an event stream; a heartbeat is a comment that clients pass over."""
+    if message.moved is None:
+        return b": heartbeat\n\n"
+    if message.conflated:
+        versions = list(range(message.first, message.moved.event.version + 1))
+        data = orjson.dumps({**move(message.moved.event), "versions": versions})
+    else:
+        data = message.moved.form(move_bytes)
+    return b"id: %s\ndata: %s\n\n" % (message.cursor.encode(), data)
