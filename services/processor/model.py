@@ -164,8 +164,21 @@ def settled(tx: SignedTransaction, outcome: TxOutcome) -> SignedTransaction:
         status=SUCCESS if succeeded else FAILURE,
         gas_used=outcome.gas_used,
         total_cost=outcome.total_cost,
-        evidence=evidence(block_height=outcome.block_height, failure=failure, logs=outcome.logs[-8:]),
+        evidence=evidence(
+            block_height=outcome.block_height, answer=outcome.value, failure=failure, logs=outcome.logs[-8:]
+        ),
     )
+
+
+def answered_true(record: IntentRecord, purpose: str) -> SignedTransaction | None:
+    """The transaction by whose final answer the contract took the step: `verify_signed_intent` and
+    `verify_and_solve` answer true only for the very body they were given."""
+    for tx in record.transactions:
+        if tx.purpose == purpose and tx.status == SUCCESS:
+            said = _parsed(tx.evidence)
+            if isinstance(said, dict) and said.get("answer") is True:
+                return tx
+    return None
 
 
 def merged(record: IntentRecord, *changed: SignedTransaction) -> IntentRecord:

@@ -33,10 +33,10 @@ from services.processor.model import (
     AFTER,
     FAILURE,
     SOLVE,
-    SUCCESS,
     VERIFY,
     Decision,
     Do,
+    answered_true,
     decide,
     details,
     height_of,
@@ -141,7 +141,7 @@ class IntentProcessor:
             return Pause(FOREIGN_WAIT)
         if (
             record.status is Status.VERIFIED
-            and _verified_by_us(record)
+            and answered_true(record, VERIFY)
             and now(self.clock) < record.expires_at
         ):
             return await self._sign_solve(record)
@@ -245,8 +245,14 @@ class IntentProcessor:
         self, record: IntentRecord, ended: tuple[SignedTransaction, ...]
     ) -> IntentRecord | None:
         """The move that the end of `ended` brings, in one update with it; None where it brings none."""
-        if record.status is Status.PENDING and _verified_by_us(record):
+        if record.status is Status.PENDING and answered_true(record, VERIFY):
             return await self._move(record, Status.VERIFIED, "VERIFIED_ON_CHAIN", transactions=ended)
+        if record.status is Status.EXECUTING:
+            solve = answered_true(record, SOLVE)
+            if solve is not None:
+                return await self._move(
+                    record, Status.COMPLETED, "COMPLETED", solver_id=solve.solver_id, transactions=ended
+                )
         try:
             seen = await self.batches.look(record.intent_id)
         except IntentError:
@@ -386,7 +392,3 @@ def _require_held(before: IntentRecord, after: IntentRecord) -> None:
     """What stands is ours to go on with, unless it has ended. Raises LostIntent."""
     if not after.terminal and (after.lease is None or after.lease.fence != _fence(before)):
         raise LostIntent
-
-
-def _verified_by_us(record: IntentRecord) -> bool:
-    return any(tx.purpose == VERIFY and tx.status == SUCCESS for tx in record.transactions)
