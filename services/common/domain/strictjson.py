@@ -47,7 +47,10 @@ class Number(str):
     __slots__ = ()
 
 
-def _integer(literal: str) -> int:
+def _integer(literal: str) -> int | Number:
+    if literal == "-0":
+        # as an int it would be taken where only its literal shows that it is not plain
+        return Number(literal)
     if len(literal) > 64:
         raise StrictJsonError("a number has more than 64 digits")
     return int(literal)

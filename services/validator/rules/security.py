@@ -17,8 +17,8 @@ from services.common.errors import Reason
 from services.validator.message import NONCE_BYTES, MessageError, fields_of, read
 from services.validator.model import STANDARDS, Case, shown
 
-VERSIONED: Final = bytes.fromhex("5628f6c6")
-"""First bytes of a versioned nonce; any other 32 bytes are a legacy one."""
+VERSIONED: Final = bytes.fromhex("5628f6c600")
+"""First bytes of a nonce of version 1; any other 32 bytes are a legacy one, as the contract reads them."""
 
 _IMPLICIT: Final = re.compile(r"[0-9a-f]{64}|0x[0-9a-f]{40}", re.ASCII)
 _DATA: Final = "signed_data"
@@ -177,7 +177,7 @@ def wanted_views(case: Case) -> tuple[ChainView, ...]:
         asked.append(HasPublicKey(case.intent.user_account, format_key(case.key)))
     nonce = message.nonce
     if nonce is not None and len(nonce) == NONCE_BYTES:
-        if _versioned(nonce):
+        if nonce.startswith(VERSIONED):
             asked.append(IsValidSalt(_salt(nonce)))
         if not case.stored:
             asked.append(IsNonceUsed(case.intent.user_account, nonce))
@@ -210,9 +210,6 @@ def nonce_form(case: Case) -> None:
         return
     if not nonce.startswith(VERSIONED):
         return
-    if not _versioned(nonce):
-        case.add(where, Reason.INVALID_NONCE, f"the nonce is of version {nonce[4]}; only version 0 is known")
-        return
     if case.answers.get(IsValidSalt(_salt(nonce))) is False:
         case.add(
             where, Reason.INVALID_NONCE, "the nonce has an invalid salt; ask the contract for current_salt"
@@ -235,10 +232,6 @@ def nonce_unused(case: Case) -> None:
 Rule = Callable[[Case], None]
 RULES: Final[tuple[Rule, ...]] = (signature, payload, recipient, network, deadline, fields, signer)
 CHAIN_RULES: Final[tuple[Rule, ...]] = (key, nonce_form, nonce_unused)
-
-
-def _versioned(nonce: bytes) -> bool:
-    return nonce.startswith(VERSIONED) and nonce[4] == 0
 
 
 def _salt(nonce: bytes) -> bytes:
