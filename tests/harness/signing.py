@@ -83,7 +83,12 @@ class Wallet:
         return body
 
     def sign_message(
-        self, message: str, *, nonce: bytes = b"\7" * 32, recipient: str = VERIFIER, callback_url: str | None = None
+        self,
+        message: str,
+        *,
+        nonce: bytes = b"\7" * 32,
+        recipient: str = VERIFIER,
+        callback_url: str | None = None,
     ) -> dict[str, Any]:
         """signed_data (nep413) over any text at all."""
         return sign_nep413(message, self.account, nonce=nonce, recipient=recipient, callback_url=callback_url)
