@@ -4,7 +4,6 @@ import json
 import struct
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -12,29 +11,12 @@ from services.common.clock import to_ns
 from services.common.domain.views import HasPublicKey, IsNonceUsed, IsValidSalt
 from services.common.errors import Reason
 from services.validator.rules.security import VERSIONED
-from tests.harness.signing import NETWORK, VERIFIER, Wallet, to_domain
+from tests.harness.signing import VERIFIER, Wallet, to_domain
+from tests.unit.validator.messages import TOO_LONG, UNREADABLE, body_of, message
 from tests.unit.validator.support import ALICE, NOW, SOON, FakeViews, found, judge, only, signed, validator
 
 MALLORY = Wallet("mallory")
 PAYLOAD = "signed_data.payload"
-
-
-def message(**changes: Any) -> dict[str, Any]:
-    """The signed object of the intent "m"; `changes` replace keys, None removes one."""
-    plain = ALICE.fields(id="m")
-    made: dict[str, Any] = {
-        "signer_id": ALICE.account_id,
-        "network": NETWORK,
-        "deadline": "2026-11-23T12:10:00Z",
-        "intents": [{"intent": "plain", **plain}],
-    } | changes
-    return {name: value for name, value in made.items() if value is not None}
-
-
-def body_of(text: str | dict[str, Any], **envelope: Any) -> dict[str, Any]:
-    """The body of intent "m" with Alice's signature over `text`."""
-    raw = text if isinstance(text, str) else json.dumps(text)
-    return {**ALICE.fields(id="m"), "signed_data": ALICE.sign_message(raw, **envelope)}
 
 
 async def test_p09_no_signature() -> None:
@@ -112,44 +94,7 @@ async def test_p09_a_signature_that_was_made_malleable() -> None:
     only(await judge(body), "security", "signed_data.signature", Reason.INVALID_SIGNATURE)
 
 
-PLAIN = json.dumps(message()["intents"][0])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "null",
-        "[]",
-        "{",
-        "\ufeff" + json.dumps(message()),
-        json.dumps(message())[:-1] + ',"network":"localnet"}',
-        json.dumps(message(extra=1)),
-        json.dumps(message(nonce="AAAA")),
-        json.dumps(message(signer_id=None)),
-        json.dumps(message(signer_id=7)),
-        json.dumps(message(signer_id="\ud800")),
-        json.dumps(message(signer_id="ünï.near")),
-        json.dumps(message(network=7)),
-        json.dumps(message(intents=None)),
-        json.dumps(message(intents=[])),
-        json.dumps(message(intents=message()["intents"] * 2)),
-        json.dumps(message(intents=["plain"])),
-        json.dumps(message(intents=[ALICE.fields(id="m")])),
-        json.dumps(message(intents=[{"intent": "transfer", **ALICE.fields(id="m")}])),
-        json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m"), "signed_data": {}}])),
-        json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", input_amount=100000000)}])),
-        json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", min_output_amount=95)}])),
-        json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", max_slippage="0.5")}])),
-        json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", max_slippage=0.125)}])),
-        json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", deadline="tomorrow")}])),
-        json.dumps(message()).replace("0.5", "NaN"),
-        json.dumps(message()).replace("0.5", "5e-1"),
-        json.dumps(message()).replace("0.5", "-0"),
-        json.dumps(message()) + " " * 20_000,
-        "[" * 5_000,
-    ],
-)
+@pytest.mark.parametrize("text", [*UNREADABLE, *TOO_LONG])
 async def test_p10_messages_that_cannot_be_read(text: str) -> None:
     verdict = await judge(body_of(text))
     only(verdict, "security", PAYLOAD, Reason.INVALID_MESSAGE)

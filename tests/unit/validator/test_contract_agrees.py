@@ -1,0 +1,70 @@
+"""Two readings of a signed message, the validator's and the contract's, written apart: they agree."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.devnet.contracts import signed as contract
+from services.devnet.contracts.port import Panic
+from services.validator.message import fields_of, read
+from tests.harness.signing import to_domain
+from tests.unit.validator.messages import UNREADABLE, body_of, message
+from tests.unit.validator.support import ALICE, SOON, judge
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+async def test_what_the_validator_cannot_read_the_contract_refuses(text: str) -> None:
+    body = body_of(text)
+    assert not (await judge(body)).valid
+    with pytest.raises(Panic):
+        contract.read(body["signed_data"])
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    return message(intents=[{"intent": "plain", **ALICE.fields(id="m", **fields)}])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(message()),
+        json.dumps(message(), indent=2),
+        json.dumps(changed(min_output_amount=None, max_slippage=None)),
+        json.dumps(changed(max_slippage=0)).replace('"max_slippage": 0', '"max_slippage": 0.0'),
+        json.dumps(changed(max_slippage=100)),
+        json.dumps(changed(deadline="2026-11-23T13:10:00.000+01:00")),
+        json.dumps(message()).replace("localnet", "\\u006cocalnet"),
+    ],
+)
+async def test_what_the_validator_reads_the_contract_reads_alike(text: str) -> None:
+    body = body_of(text)
+    domain = to_domain(body)
+    assert domain.signed_data is not None
+    ours, theirs = read(domain.signed_data), contract.read(body["signed_data"])
+    assert (ours.signer_id, ours.recipient, ours.network) == (
+        theirs.signer_id,
+        theirs.recipient,
+        theirs.network,
+    )
+    said = theirs.intent
+    assert ours.fields.get("deadline") == said.deadline
+    assert ours.fields.get("max_slippage") == said.max_slippage
+    assert ours.fields.get("min_output_amount") == (
+        None if said.min_output_amount is None else str(said.min_output_amount)
+    )
+    assert (ours.fields["input_amount"], ours.fields["id"]) == (str(said.input_amount), said.id)
+
+
+@pytest.mark.parametrize("standard", ["nep413", "raw_ed25519"])
+async def test_a_valid_intents_signature_holds_on_chain(standard: str) -> None:
+    body = ALICE.sign_plain(ALICE.fields(), deadline=SOON, standard=standard)
+    assert (await judge(body)).valid
+    theirs = contract.read(body["signed_data"])
+    domain = to_domain(body)
+    assert domain.intent is not None and domain.signed_data is not None
+    assert fields_of(domain.intent) == read(domain.signed_data).fields
+    assert theirs.public_bytes.hex() == domain.intent.user_account
+    body["signed_data"]["signature"] = ALICE.sign_plain()["signed_data"]["signature"]
+    with pytest.raises(Panic, match="invalid signature"):
+        contract.read(body["signed_data"])
