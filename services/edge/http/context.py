@@ -18,6 +18,8 @@ from services.edge.observe import Vocabulary
 from services.edge.service import Edge
 
 REQUEST_ID: Final = "X-Request-Id"
+HEADERS: Final = web.RequestKey("headers", dict[str, str])
+"""Headers that go with every answer to a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

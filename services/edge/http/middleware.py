@@ -14,7 +14,7 @@ from services.common.domain.intent import ID_PATTERN
 from services.common.errors import IntentError, Reason
 from services.common.observe import logs, trace
 from services.common.rpc import deadline
-from services.edge.http.context import REQUEST_ID, Shared, refuse
+from services.edge.http.context import HEADERS, REQUEST_ID, Shared, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Surround:
         request_id = given if ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
         headers = {REQUEST_ID: request_id, "X-Content-Type-Options": "nosniff", **self._cors(request)}
         # an event stream sends its headers before it returns
-        request["headers"] = headers
+        request[HEADERS] = headers
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             response: web.StreamResponse = web.Response(status=204)
         else:

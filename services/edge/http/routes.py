@@ -19,6 +19,20 @@ from services.edge.watch.stream import watch
 MAX_AGE_MS: Final = 315_576_000_000
 MAX_VERSION: Final = 2**31 - 1
 
+TABLE: Final = (
+    ("POST", "/api/intents", "submit"),
+    ("GET", "/api/intents", "list"),
+    ("POST", "/api/intents/validate", "validate"),
+    ("GET", "/api/intents/{id}", "get"),
+    ("GET", "/api/intents/{id}/status", "status"),
+    ("GET", "/api/intents/{id}/events", "events"),
+    ("POST", "/api/intents/{id}/cancel", "cancel"),
+    ("GET", "/api/statistics", "statistics"),
+    ("GET", "/api/info", "info"),
+    ("GET", "/openapi.json", "openapi"),
+)
+"""Method, path, handler; beside them /metrics, /healthz, /readyz and /socket.io/."""
+
 
 class Routes:
     """The handlers of one server."""
@@ -29,16 +43,12 @@ class Routes:
 
     def add_to(self, app: web.Application) -> None:
         """Register all of them."""
-        app.router.add_post("/api/intents", self.submit)
-        app.router.add_get("/api/intents", self.list)
-        app.router.add_post("/api/intents/validate", self.validate)
-        app.router.add_get("/api/intents/{id}", self.get)
-        app.router.add_get("/api/intents/{id}/status", self.status)
-        app.router.add_get("/api/intents/{id}/events", self.events, allow_head=False)
-        app.router.add_post("/api/intents/{id}/cancel", self.cancel)
-        app.router.add_get("/api/statistics", self.statistics)
-        app.router.add_get("/api/info", self.info)
-        app.router.add_get("/openapi.json", self.openapi)
+        for method, path, name in TABLE:
+            handler = getattr(self, name)
+            if method == "GET":
+                app.router.add_get(path, handler, allow_head=name != "events")
+            else:
+                app.router.add_post(path, handler)
 
     async def submit(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)

@@ -111,6 +111,7 @@ class Sockets:
         )
         self._clients: dict[str, _Client] = {}
         self._rooms: dict[str, _Room] = {}
+        self._closed = False
         self.server.on("connect", self._connect)
         self.server.on("disconnect", self._disconnect)
         self.server.on("subscribe-intent", self._subscribe)
@@ -121,14 +122,16 @@ class Sockets:
         self.server.attach(app, socketio_path="socket.io")
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection. Idempotent."""
         for sid in list(self._clients):
             await self.server.disconnect(sid)
         rooms = list(self._rooms.values())
         for room in rooms:
             room.task.cancel()
         await asyncio.gather(*(room.task for room in rooms), return_exceptions=True)
-        await self.server.shutdown()
+        if not self._closed:
+            self._closed = True
+            await self.server.shutdown()
 
     def forget(self, room: _Room) -> None:
         """The room has ended."""

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from services.common.errors import IntentError
 from services.common.rpc.errors import problem
+from services.edge.http.context import HEADERS
 from services.edge.present import sse
 from services.edge.watch.stream import Told
 
@@ -23,7 +24,7 @@ async def send_events(request: web.Request, messages: AsyncIterator[Told]) -> we
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",
-                **request["headers"],
+                **request[HEADERS],
             }
         )
         try:

@@ -317,6 +317,11 @@ class FakeNotifier:
         for queue in self._feeds:
             queue.put_nowait(unavailable("notifier"))
 
+    def subscribed(self) -> list[Subscribe]:
+        """Every subscription asked for, newest last."""
+        asked = [one for one in self.commands if isinstance(one, Subscribe)]
+        return [*(one.subscriptions for one in self.opens), *asked]
+
     async def wake(self, intent_ids: Sequence[str]) -> None:
         if self.down:
             raise unavailable("notifier")
