@@ -18,7 +18,11 @@ class StoreSettings(ServiceSettings):
         help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
     )
     max_message_bytes: int = setting(
-        8 << 20, unit="bytes", minimum=1_024, maximum=1 << 28, help="Largest request taken; answers may be 4 times it"
+        8 << 20,
+        unit="bytes",
+        minimum=1_024,
+        maximum=1 << 28,
+        help="Largest request taken; answers may be 4 times it",
     )
     database_url: str = setting(
         "sqlite:///data/store.db",

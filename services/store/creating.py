@@ -14,7 +14,7 @@ from services.common.domain.outcomes import Accepted, RequestIdentity
 from services.common.domain.signing import content_hash
 from services.common.errors import IntentError, Reason, not_implemented
 from services.store.document import new_document
-from services.store.model import nonce_key, request_key
+from services.store.model import nonce_key, request_key, unfit
 from services.store.ports import Document, Found, Insert, Look, Program, Reservation, Reserve, Standing
 
 Outcome = Accepted | IntentError
@@ -39,6 +39,8 @@ def draft(new: NewIntent, now: datetime) -> Draft | IntentError:
     plain = new.submission.intent
     if plain is None:
         return not_implemented("Storing a signed message that carries no plain intent")
+    if (odd := unfit(new.principal, plain.id, new.submission.request_id)) is not None:
+        return odd
     try:
         nonce = nonce_key(new.submission)
     except IntentError as error:

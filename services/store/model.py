@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from services.common.clock import from_ns, to_ns
-from services.common.domain.intent import Nep413Payload, Submission
+from services.common.domain.intent import ID_PATTERN, Nep413Payload, Submission
 from services.common.domain.outcomes import ListQuery, RequestIdentity
 from services.common.domain.strictjson import StrictJsonError, loads
 from services.common.encoding import b64decode, b64encode
@@ -21,6 +21,7 @@ from services.common.errors import IntentError, Reason
 MAX_BATCH: Final = 1000
 MAX_PAGE: Final = 200
 MAX_EVENTS: Final = 1000
+MAX_PRINCIPAL: Final = 256
 MAX_MESSAGE_BYTES: Final = 1 << 16
 _JOINED: Final = json.JSONEncoder(separators=(",", ":"))
 _CURSOR_FORMAT: Final = 1
@@ -35,6 +36,19 @@ def check_batch(count: int, *, most: int = MAX_BATCH) -> None:
             f"A batch holds 1 to {most} items, this one {count}.",
             metadata={"max": str(most)},
         )
+
+
+def unfit(principal: str, intent_id: str, request_id: str) -> IntentError | None:
+    """Why these cannot be keys; the edge and the validator refuse them before."""
+    if ID_PATTERN.fullmatch(intent_id) is None:
+        return IntentError(Reason.INVALID_ID, "id: 1 to 128 characters of A-Za-z0-9._:@- are expected.")
+    if request_id and ID_PATTERN.fullmatch(request_id) is None:
+        return IntentError(
+            Reason.INVALID_FIELD, "request_id: 1 to 128 characters of A-Za-z0-9._:@- are expected."
+        )
+    if not 1 <= len(principal) <= MAX_PRINCIPAL:
+        return IntentError(Reason.INVALID_FIELD, f"principal: 1 to {MAX_PRINCIPAL} characters are expected.")
+    return None
 
 
 def joined(*parts: str) -> str:

@@ -21,6 +21,7 @@ from tests.unit.store.support import (
     moved,
     new,
     opened,
+    opened_storage,
     record,
     store_url,
     versions,
@@ -68,12 +69,12 @@ async def test_p05_a_page_is_never_longer_than_asked(bench: Bench) -> None:
 async def test_p05_sequences_have_no_gap(bench: Bench) -> None:
     await asyncio.gather(*(bench.store.create([new(f"i-{number}")]) for number in range(40)))
     await logged(bench.store, 40)
-    page = await bench.store.list_events(tail=True)
+    cursor = (await bench.store.list_events(tail=True)).cursor
     wanted = [0] * 4
     for number in range(40):
         wanted[partition_of(f"i-{number}", 4)] += 1
-    meta = bench.store._storage.meta
-    assert decode_cursor(page.cursor, meta.store_id, 4) == wanted
+    async with opened_storage(bench.url) as storage:
+        assert decode_cursor(cursor, storage.meta.store_id, 4) == wanted
 
 
 async def test_p05_a_watcher_sees_each_version_once_and_live(bench: Bench) -> None:
@@ -130,10 +131,9 @@ async def test_cursors_of_others_are_refused(bench: Bench, tmp_path_factory: pyt
         with pytest.raises(IntentError) as error:
             await anext(bench.store.watch_events(cursor))
         assert error.value.reason is Reason.CURSOR_INVALID
-    for limit in (0, 1001):
-        with pytest.raises(IntentError) as error:
-            await bench.store.list_events(good, limit=limit)
-        assert error.value.reason is Reason.BATCH_SIZE
+    with pytest.raises(IntentError) as error:
+        await bench.store.list_events(good, limit=1001)
+    assert error.value.reason is Reason.BATCH_SIZE
 
 
 async def test_watchers_are_sent_away_when_the_store_goes(store_url: str) -> None:

@@ -14,8 +14,11 @@ def timestamp(moment: datetime) -> Timestamp:
 
 
 def moment(stamp: Timestamp) -> datetime:
-    """Timestamp -> aware UTC datetime (microseconds; the rest is floored)."""
-    return datetime.fromtimestamp(stamp.seconds, UTC).replace(microsecond=stamp.nanos // 1000)
+    """Timestamp -> aware UTC datetime (microseconds; the rest is floored). Raises INVALID_FIELD for no date."""
+    try:
+        return datetime.fromtimestamp(stamp.seconds, UTC).replace(microsecond=stamp.nanos // 1000)
+    except (ValueError, OverflowError, OSError):
+        raise IntentError(Reason.INVALID_FIELD, "A timestamp lies outside the years 1 to 9999.") from None
 
 
 def stamp_ns(stamp: Timestamp, field: str) -> int:

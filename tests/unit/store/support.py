@@ -27,10 +27,12 @@ from services.common.domain.outcomes import Accepted, Applied, Transition
 from services.common.encoding import b64encode
 from services.common.observe import Observe
 from services.common.observe.metrics import new_registry
-from services.store.app import open_storage, open_store
+from services.common.ports import Store
+from services.common.rpc.channel import open_channel
+from services.common.rpc.clients.store import GrpcStore
+from services.store.app import build, open_storage, open_store
 from services.store.config import StoreSettings
 from services.store.ports import Program, Storage
-from services.store.service import Store
 from tests.harness.wait import eventually
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -53,11 +55,12 @@ class HandClock(SystemClock):
 class Bench:
     """A store under test and all that it stands on."""
 
-    store: Store
+    store: Any  # a Store of services.common.ports
     clock: HandClock
-    observe: Observe
     url: str
     settings: StoreSettings
+    app: Any = None
+    observe: Observe | None = None
 
 
 def settings_for(url: str, **changes: Any) -> StoreSettings:
@@ -77,7 +80,7 @@ async def opened(url: str, clock: HandClock | None = None, **changes: Any) -> As
     observe = Observe(service="store", registry=new_registry(process=False))
     settings = settings_for(url, **changes)
     async with open_store(settings, clock, observe) as store:
-        yield Bench(store, clock, observe, url, settings)
+        yield Bench(store, clock, url, settings, observe=observe)
 
 
 @asynccontextmanager
@@ -89,23 +92,43 @@ async def opened_storage(url: str, **changes: Any) -> AsyncIterator[Storage]:
 BACKENDS = ("sqlite", "secantus", "mongo-java")
 
 
-@pytest.fixture(params=BACKENDS)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database on each backend."""
-    match request.param:
-        case "sqlite":
-            return sqlite_url(tmp_path)
+def _empty(request: pytest.FixtureRequest, backend: str) -> str:
+    match backend:
         case "secantus":
             return str(request.getfixturevalue("mongo_url"))
-        case _:
+        case "mongo-java":
             return str(request.getfixturevalue("mongo_java_url"))
+        case _:
+            return sqlite_url(request.getfixturevalue("tmp_path"))
 
 
-@pytest.fixture
-async def bench(store_url: str) -> AsyncIterator[Bench]:
-    """A store on each backend."""
-    async with opened(store_url) as made:
+@pytest.fixture(params=BACKENDS)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """An empty database on each backend."""
+    return _empty(request, request.param)
+
+
+@pytest.fixture(params=(*BACKENDS, "grpc"))
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """A store on each backend, and one behind its gRPC service and client."""
+    url = _empty(request, request.param)
+    if request.param == "grpc":
+        async with served(url) as made:
+            yield made
+        return
+    async with opened(url) as made:
         yield made
+
+
+@asynccontextmanager
+async def served(url: str, **changes: Any) -> AsyncIterator[Bench]:
+    """A store as a server on a free port; `store` is its gRPC client."""
+    clock = HandClock()
+    settings = settings_for(url, port=0, admin_port=0, **changes)
+    async with build(settings, clock) as app:
+        await app.ready()
+        async with open_channel(app.rpc.address, settings=settings) as channel:
+            yield Bench(GrpcStore(channel), clock, url, settings, app)
 
 
 def plain(intent_id: str = "i-1", **changes: Any) -> PlainIntent:
