@@ -1,73 +1,25 @@
 """Every command against a server whose answers tests own: what is shown, what is sent, how it ends."""
 
 import asyncio
-import io
 import json
 import stat
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from google.rpc import error_details_pb2
 
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1 import types_pb2 as types
 from intents_client.shown import STATUSES
-from services.cli.exits import MEANING
-from services.cli.main import main
 from services.common.clock import SystemClock
 from services.common.convert.intents import submission_from_proto
 from services.validator.model import RuleBook
 from services.validator.service import Validator
 from tests.harness.signing import Wallet
-from tests.unit.client.support import Script, event, refuse, serving
+from tests.unit.cli.support import FIELDS, Terminal, answering
+from tests.unit.client.support import Script, event, refuse
 from tests.unit.validator.support import FakeViews
-
-FIELDS = ["--id=a", "--action=swap", "--input-token=USDC", "--input-amount=100", "--output-token=NEAR"]
-
-
-class Terminal:
-    """Runs `intents` as a person would; standard input is empty unless given."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys = capsys
-        self._monkeypatch = monkeypatch
-        self.target = "127.0.0.1:1"
-
-    async def run(self, *argv: str, stdin: str = "") -> tuple[int, str, str]:
-        """(exit code, standard output, standard error)."""
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        self._monkeypatch.setenv("INTENTS_TARGET", self.target)
-        self._capsys.readouterr()
-        try:
-            code = await asyncio.to_thread(main, argv)
-        except SystemExit as left:
-            code = int(left.code or 0)
-        shown = self._capsys.readouterr()
-        return code, shown.out, shown.err
-
-    async def json(self, *argv: str, stdin: str = "") -> Any:
-        """Standard output of a run that must succeed."""
-        code, out, err = await self.run(*argv, "--json", stdin=stdin)
-        assert (code, err) == (0, "")
-        return json.loads(out)
-
-    @asynccontextmanager
-    async def at(self, script: Script) -> AsyncIterator[None]:
-        """With an edge that follows the script."""
-        async with serving(script) as self.target:
-            yield
-
-
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    for name in ("INTENTS_TOKEN_FILE", "INTENTS_KEY_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    return Terminal(capsys, monkeypatch)
 
 
 def record(status: str = "completed", **changes: Any) -> types.Intent:
@@ -96,19 +48,6 @@ DONE = types.ExecutionDetails(
     gas_used="7",
     total_cost="8",
 )
-
-
-def answering(**answers: Any) -> Script:
-    """A script where each method has one answer."""
-
-    def handler(answer: Any) -> Any:
-        async def handle(request: Any, context: Any) -> Any:
-            return answer
-
-        return handle
-
-    info = pb.GetInfoResponse(network="localnet", verifying_contract="verifier.near", version="1")
-    return Script(**{name: handler(answer) for name, answer in {"GetInfo": info, **answers}.items()})
 
 
 async def test_keygen_shows_no_secret_and_overwrites_nothing(terminal: Terminal, tmp_path: Path) -> None:
@@ -325,107 +264,3 @@ async def test_watching_until_the_end(terminal: Terminal) -> None:
         assert (list(script.calls[0][1].intent_ids), script.calls[0][1].cursor) == (["a", "b"], "c")
         _, out, _ = await terminal.run("watch", "a", "b", "--until-end")
     assert "versions 1 to 3" in out.splitlines()[0]
-
-
-@pytest.mark.parametrize(
-    ("code", "reason", "exit_code", "hint"),
-    [
-        ("NOT_FOUND", "INTENT_NOT_FOUND", 4, "said"),
-        ("RESOURCE_EXHAUSTED", "RATE_LIMITED", 5, "try again in 3 s"),
-        ("UNAUTHENTICATED", "UNAUTHENTICATED", 6, "--token-file"),
-        ("PERMISSION_DENIED", "PERMISSION_DENIED", 6, "said"),
-        ("FAILED_PRECONDITION", "NOT_CANCELLABLE", 1, "said"),
-        ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", 3, "--deadline"),
-        ("INTERNAL", "INTERNAL", 1, "said"),
-    ],
-)
-async def test_each_failure_has_its_exit_code_and_one_sentence(
-    terminal: Terminal, code: str, reason: str, exit_code: int, hint: str
-) -> None:
-    async def fail(request: Any, context: Any) -> None:
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(2500)
-        await refuse(context, grpc.StatusCode[code], reason, "What was said.", retry)
-
-    async with terminal.at(Script(GetIntent=fail)):
-        left, out, err = await terminal.run("get", "a")
-    assert (left, out, err.count("\n")) == (exit_code, "", 1)
-    assert hint in err
-    assert "Traceback" not in err
-
-
-async def test_nobody_there_says_how_to_start_one(terminal: Terminal) -> None:
-    code, out, err = await terminal.run("info", "--deadline=3s")
-    assert (code, out, err.count("\n")) == (3, "", 1)
-    assert "127.0.0.1:1" in err and "intents cluster" in err
-
-
-async def test_the_token_comes_from_a_file_only(terminal: Terminal, tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text("s3cret\n")
-    script = answering()
-    async with terminal.at(script):
-        assert (await terminal.run("info", "--token-file", str(path)))[0] == 0
-        assert script.calls[0][2]["authorization"] == "Bearer s3cret"
-        for content in ("", "two\nlines", "ü"):
-            path.write_text(content)
-            code, _, err = await terminal.run("info", "--token-file", str(path))
-            assert (code, err.count("\n")) == (2, 1)
-        code, _, err = await terminal.run("info", "--token-file", str(tmp_path / "none"))
-        assert code == 2 and "none" in err
-        assert (await terminal.run("info", "--token=s3cret"))[0] == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "not JSON"),
-        ("[]", "one JSON object"),
-        ('{"id": "a", "id": "b"}', "duplicate key"),
-        ('{"id": "a", "amount": "1"}', "amount"),
-        ('{"id": 7}', "id must be a string"),
-        ('{"id": "a", "max_slippage": 0.125}', "max_slippage"),
-        ('{"id": "a", "max_slippage": NaN}', "NaN"),
-        ('{"id": "a", "deadline": "noon"}', "deadline"),
-        ('{"id": "a", "signed_data": {"standard": "nep413", "payload": {"nonce": "!"}}}', "nonce"),
-        ("\ufeff{}", "byte order mark"),
-        ("[" * 1000, "nested"),
-    ],
-)
-async def test_p10_input_that_cannot_be_sent_is_never_sent(terminal: Terminal, text: str, says: str) -> None:
-    script = answering()
-    async with terminal.at(script):
-        for command in ("submit", "validate"):
-            code, out, err = await terminal.run(command, "-", stdin=text)
-            assert (code, out) == (2, "")
-            assert says in err
-            assert "Traceback" not in err
-    assert script.calls == []
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        [],
-        ["fly"],
-        ["get"],
-        ["get", "a", "--deadline=soon"],
-        ["list", "--status=gone"],
-        ["submit"],
-        ["submit", "/does/not/exist"],
-        ["sign", *FIELDS],
-        ["sign", *FIELDS, "--key=/does/not/exist"],
-        ["cluster", "--port-base=70000"],
-    ],
-)
-async def test_wrong_arguments_end_with_2_and_one_sentence(terminal: Terminal, argv: list[str]) -> None:
-    code, out, err = await terminal.run(*argv)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("intents: ")
-
-
-async def test_help_lists_every_exit_code(terminal: Terminal) -> None:
-    code, out, _ = await terminal.run("--help")
-    assert code == 0
-    for number, meaning in MEANING.items():
-        assert f"{number} " in out and meaning in out
