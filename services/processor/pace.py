@@ -3,7 +3,7 @@
 from typing import Final
 
 FIRST: Final = 0.1
-LONGEST: Final = 5.0
+LONGEST: Final = 2.0
 
 
 class Pace:
