@@ -60,6 +60,7 @@ class Worker:
     _done: list[LeaseRef] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _releasing: asyncio.Event = field(default_factory=asyncio.Event)
+    _more: bool = False
 
     @property
     def claimed(self) -> int:
@@ -127,8 +128,10 @@ class Worker:
         pace = Pace()
         while True:
             self._wake.clear()
-            room = min(self.limits.max_in_flight - len(self._active), self.limits.claim_limit)
-            if room > 0:
+            room = self._room()
+            # full, it waits for room worth a call: claiming one for each that ends would cost a write each
+            self._more = room < self._least_room()
+            if not self._more:
                 try:
                     records = await self.store.claim(self.owner, limit=room, lease_ms=self.limits.lease_ms)
                 except IntentError as error:
@@ -137,12 +140,16 @@ class Worker:
                 pace = Pace()
                 for record in records:
                     self._begin(record)
-                if len(records) == room:
-                    # perhaps more is due; let those just begun take their first step
-                    await asyncio.sleep(0)
-                    if len(self._active) < self.limits.max_in_flight:
-                        continue
+                self._more = len(records) == room
+                if self._more and self._room() >= self._least_room():
+                    continue
             await self._first(self._wake.wait(), self.clock.sleep(self.limits.poll_ms / 1000))
+
+    def _room(self) -> int:
+        return min(self.limits.max_in_flight - len(self._active), self.limits.claim_limit)
+
+    def _least_room(self) -> int:
+        return max(1, min(self.limits.max_in_flight // 8, self.limits.claim_limit))
 
     async def _watch(self) -> None:
         """New intents wake the claiming; polling finds them anyway."""
@@ -183,8 +190,7 @@ class Worker:
             if self._active.get(record.intent_id) is active:
                 del self._active[record.intent_id]
                 self.observe.in_flight.set(len(self._active))
-            full = len(self._active) + 1 >= self.limits.max_in_flight
-            if full:
+            if self._more and self._room() >= self._least_room():
                 self._wake.set()
         if give_back:
             self._done.append(LeaseRef(intent_id=record.intent_id, fence=active.fence, next_action_at=again))

@@ -46,6 +46,7 @@ class FakeChain:
         self.validity = 86_400
         self.height = 100
         self.nonces: dict[str, int] = {}
+        self.gone: set[str] = set()
         self.pool: dict[str, dict[str, Any]] = {}
         self.done: dict[str, TxOutcome] = {}
         self.included: list[str] = []
@@ -73,7 +74,7 @@ class FakeChain:
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         self._ask()
-        if account_id != "relayer.near":
+        if account_id != "relayer.near" or public_key in self.gone:
             raise IntentError(Reason.PERMISSION_DENIED, "no such key")
         block = f"block-{self.height}"
         return AccessKey(nonce=self.nonces.get(public_key, 0), block_hash=block, block_height=self.height)
@@ -106,6 +107,8 @@ class FakeChain:
         if tx_hash not in self.pool and tx_hash not in self.done:
             if tx["nonce"] <= self.nonces.get(tx["key"], 0):
                 return Broadcast(result=BroadcastResult.NONCE_TAKEN, detail="InvalidNonce")
+            if tx["key"] in self.gone:
+                return Broadcast(result=BroadcastResult.REFUSED, detail="InvalidAccessKeyError")
             if self.height > int(tx["block"].removeprefix("block-")) + self.validity:
                 return Broadcast(result=BroadcastResult.EXPIRED, detail="Expired")
             self.pool[tx_hash] = tx

@@ -117,7 +117,7 @@ async def test_p04_only_a_transaction_proven_dead_is_signed_again(play: Stage) -
     dead, *others = record.transactions
     assert (dead.hash, dead.status) == (tx.hash, "dead")
     proof = json.loads(dead.evidence)
-    assert proof["key_nonce"] >= proof["nonce"] and proof["block_height"] >= proof["passed_at"] + 2
+    assert proof["key"] == f"nonce {tx.nonce + 5}" and proof["block_height"] >= proof["passed_at"] + 2
     assert [one.status for one in others] == ["success", "success"]
     details = record.execution_details
     assert details is not None and [one.status for one in details.transactions] == [
@@ -147,6 +147,17 @@ async def test_p04_a_transaction_whose_block_hash_is_too_old_is_signed_again(pla
         (record,) = await play.ended(intent_id)
     assert record.status is Status.COMPLETED and once(play, intent_id)
     assert (record.transactions[0].hash, record.transactions[0].status) == (tx.hash, "dead")
+
+
+async def test_p04_a_transaction_whose_key_is_gone_is_signed_again_with_another(play: Stage) -> None:
+    (intent_id,) = await play.accept()
+    tx = await overtaken(play, intent_id)
+    play.chain.gone.add(signer().public_key)
+    async with play.processor(key=1):
+        (record,) = await play.ended(intent_id)
+    assert record.status is Status.COMPLETED and once(play, intent_id)
+    assert (record.transactions[0].hash, record.transactions[0].status) == (tx.hash, "dead")
+    assert json.loads(record.transactions[0].evidence)["key"] == "gone"
 
 
 async def test_p04_a_passed_deadline_ends_nothing_while_signed_bytes_are_open(play: Stage) -> None:
