@@ -86,7 +86,9 @@ async def test_the_value_lives_for_thirty_seconds_under_the_seeds_key(redis_url:
     assert from_json("abc", raw) == entry("abc", 2)
 
 
-@pytest.mark.parametrize("planted", [b"\xff\x00", b'"verified"', b'{"version":9e99}', b'{"version":3}', b"[]"])
+@pytest.mark.parametrize(
+    "planted", [b"\xff\x00", b'"verified"', b'{"version":9e99}', b'{"version":3}', b"[]"]
+)
 async def test_a_corrupt_value_is_a_counted_miss_and_gives_way(redis_url: str, planted: bytes) -> None:
     corrupt: list[None] = []
     level = connect(redis_url, corrupt)

@@ -1,4 +1,4 @@
-"""Stand-ins at the cache's ports: a clock the test moves, a store and a chain that can be away or slow, a shared level."""
+"""Stand-ins at the ports: a clock the test moves, a store and a chain that can be away or slow, a shared level."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -31,10 +31,11 @@ async def at_once(_: str) -> None:
 
 
 class Clock:
-    """Stands still until moved."""
+    """Stands still until moved; two looks at monotonic time are never the same."""
 
     def __init__(self) -> None:
         self._ms = 0
+        self._looks = 0
         self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
 
     def now_ns(self) -> int:
@@ -44,7 +45,8 @@ class Clock:
         return self.now_ns() // 10**6
 
     def monotonic(self) -> float:
-        return self._ms / 1000
+        self._looks += 1
+        return self._ms / 1000 + self._looks * 1e-9
 
     async def sleep(self, seconds: float) -> None:
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -190,6 +192,7 @@ class Shared:
     def __init__(self, turn: Turn = at_once) -> None:
         self.kept: dict[str, Entry] = {}
         self.away = False
+        self.went_back = False
         self.gets: list[list[str]] = []
         self._turn = turn
 
@@ -203,7 +206,10 @@ class Shared:
     async def put(self, entries: Sequence[Entry]) -> None:
         await self._arrive()
         for entry in entries:
-            self.kept[entry.status.intent_id] = newest(self.kept.get(entry.status.intent_id), entry)
+            intent_id = entry.status.intent_id
+            held, stands = self.kept.get(intent_id), newest(self.kept.get(intent_id), entry)
+            self.went_back |= held is not None and stands.version < held.version
+            self.kept[intent_id] = stands
 
     async def forget(self, intent_ids: Sequence[str]) -> None:
         await self._arrive()

@@ -69,7 +69,9 @@ async def test_a_chain_that_is_away_is_said_per_item() -> None:
 async def test_a_malformed_view_is_refused_alone() -> None:
     clock, chain = Clock(), Chain()
     cache = new_cache(clock, Store(clock), chain)
-    answers = await cache.views([IsNonceUsed("a", b"short"), IsValidSalt(b""), HasPublicKey("a" * 999, ""), KEY])
+    answers = await cache.views(
+        [IsNonceUsed("a", b"short"), IsValidSalt(b""), HasPublicKey("a" * 999, ""), KEY]
+    )
     assert [isinstance(answer, IntentError) for answer in answers] == [True, True, True, False]
     assert chain.viewed == [[KEY]]
 
