@@ -13,7 +13,6 @@ from typing import Any
 from services.common.config import ServiceSettings, load, setting
 from services.edge.config import Settings as EdgeSettings
 
-
 _OWN = frozenset(field.name for field in fields(ServiceSettings))
 
 
