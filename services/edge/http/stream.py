@@ -24,8 +24,8 @@ async def send_events(request: web.Request, messages: AsyncIterator[Told]) -> we
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",
-                **request[HEADERS],
             }
+            | request[HEADERS]
         )
         try:
             await response.prepare(request)
