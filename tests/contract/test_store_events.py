@@ -1,8 +1,10 @@
 """What every backend of the store promises about the event log."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.unit.store.support import (
     opened,
     opened_storage,
     record,
+    sqlite_url,
     store_url,
     versions,
 )
@@ -146,3 +149,19 @@ async def test_watchers_are_sent_away_when_the_store_goes(store_url: str) -> Non
         with pytest.raises(IntentError) as error:
             await waiting
     assert error.value.reason is Reason.DRAINING
+
+
+async def test_p05_a_reader_waits_at_a_gap(tmp_path: Path) -> None:
+    """A number whose event is still on its way: what lies behind it is not told before it."""
+    async with opened(sqlite_url(tmp_path), partitions=1) as bench:
+        await bench.store.create([new(f"i-{number}") for number in range(3)])
+        with sqlite3.connect(tmp_path / "store.db") as connection:
+            (held,) = connection.execute("SELECT document FROM events WHERE sequence = 2").fetchone()
+            connection.execute("DELETE FROM events WHERE sequence = 2")
+        page = await bench.store.list_events()
+        assert [one.intent_id for one in page.events] == ["i-0"]
+        with sqlite3.connect(tmp_path / "store.db") as connection:
+            connection.execute("INSERT INTO events VALUES (0, 2, ?)", (held,))
+        page = await bench.store.list_events(page.cursor)
+        assert [one.intent_id for one in page.events] == ["i-1", "i-2"]
+        connection.close()

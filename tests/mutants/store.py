@@ -1,0 +1,209 @@
+"""The store without each of its protections."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tests.mutants.table import Mutant
+
+
+def _acknowledge_before_commit() -> None:
+    from services.store.adapters import sqlite_worker as worker
+
+    commit = worker.Worker._run
+
+    def run(self: Any, connection: sqlite3.Connection, jobs: list[Any]) -> None:
+        if not self._transactional:
+            commit(self, connection, jobs)
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for job in jobs:
+            worker._attempt(job, connection)
+        worker._deliver(jobs)
+        connection.execute("COMMIT")
+
+    worker.Worker._run = run  # type: ignore[method-assign]
+
+
+def _no_fence() -> None:
+    from services.store import moving
+    from services.store.adapters import sqlite
+
+    seen, matches = moving._as_seen, sqlite.matches
+
+    def as_seen(document: Any, version: int, status: Any, fence: int | None) -> bool:
+        return seen(document, version, status, None)
+
+    def match(document: Any, where: Mapping[str, Any]) -> bool:
+        return matches(document, {path: value for path, value in where.items() if path != "lease.fence"})
+
+    moving._as_seen, sqlite.matches = as_seen, match
+
+
+def _any_move() -> None:
+    from services.store import moving
+
+    moving.legal = lambda before, after: True  # type: ignore[attr-defined]
+
+
+def _no_compare() -> None:
+    from services.store.adapters.mongo import MongoStorage
+
+    update = MongoStorage._update
+
+    async def blind(self: Any, writes: Sequence[Any]) -> Any:
+        return await update(self, [replace(write, where={}) for write in writes])
+
+    MongoStorage._update = blind  # type: ignore[method-assign]
+
+
+def _overwrite_foreign() -> None:
+    from services.store import moving
+
+    move = moving._move
+
+    def blind(one: Any, document: Any, now: Any) -> Any:
+        if document is not None:
+            document = {**document, "status": document["versionStatus"]}
+        answer = move(one, document, now)
+        if isinstance(answer, moving.Write):
+            answer = replace(answer, where={path: v for path, v in answer.where.items() if path != "status"})
+        return answer
+
+    moving._move = blind
+
+
+def _cancel_anything() -> None:
+    from services.store import moving
+
+    move = moving._move
+
+    def lenient(one: Any, document: Any, now: Any) -> Any:
+        if one.fence is not None or document is None:
+            return move(one, document, now)
+        answer = move(one, {**document, "chainTransactions": []}, now)
+        if isinstance(answer, moving.Write):
+            unsafe = {"chainTransactions", "chainRevision"}
+            answer = replace(
+                answer, where={path: v for path, v in answer.where.items() if path not in unsafe}
+            )
+        return answer
+
+    moving._move = lenient
+
+
+def _number_not_written_down() -> None:
+    from services.store.relay import Relay, event_document
+
+    async def entry(self: Any, document: Any, partition: int, version: int, sequence: int) -> bool:
+        while True:
+            chosen = self._heads[partition] + 1
+            standing = await self._outbox.append(event_document(document, version, partition, chosen))
+            self._heads[partition] = chosen
+            if standing is None:
+                unboxed: bool = await self._outbox.unbox(document["_id"], version, sequence)
+                return unboxed
+
+    Relay._relay_entry = entry  # type: ignore[method-assign]
+
+
+def _gaps_are_skipped() -> None:
+    from services.store import log
+
+    log._unbroken = lambda events, after: list(events)
+
+
+def _nonces_are_free() -> None:
+    from services.store import creating
+
+    creating.nonce_key = lambda submission: None  # type: ignore[attr-defined]
+
+
+def _requests_are_not_remembered() -> None:
+    from services.store import creating
+
+    draft = creating.draft
+
+    def forgetful(new: Any, now: Any) -> Any:
+        answer = draft(new, now)
+        if isinstance(answer, creating.Draft):
+            answer.request = None
+        return answer
+
+    from services.store import service
+
+    service.draft = forgetful  # type: ignore[attr-defined]
+
+
+def _anybody_may_repeat() -> None:
+    from services.store import creating
+
+    settled = creating._settled
+
+    def open_to_all(one: Any, standing: Any) -> Any:
+        return settled(one, replace(standing, principal=one.principal))
+
+    creating._settled = open_to_all
+
+
+_CONTRACT = "tests/contract/test_store_contract.py"
+_MOVES = "tests/contract/test_store_moves.py"
+_CRASH = "tests/contract/test_store_crash.py"
+_EVENTS = "tests/contract/test_store_events.py"
+_MONGO = "tests/contract/test_store_mongo.py"
+_OTHER = f"{_CONTRACT}::test_p08_other_content_is_refused_and_changes_nothing[sqlite]"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        promise="P1",
+        name="store-acknowledges-before-commit",
+        apply=_acknowledge_before_commit,
+        tests=(f"{_CRASH}::test_p01_an_answer_waits_for_the_commit",),
+    ),
+    Mutant(
+        promise="P2",
+        name="store-takes-bytes-without-fence",
+        apply=_no_fence,
+        tests=(f"{_MOVES}::test_p02_signed_bytes_are_stored_under_version_status_and_fence[sqlite]",),
+    ),
+    Mutant(
+        promise="P3",
+        name="store-allows-any-move",
+        apply=_any_move,
+        tests=(f"{_MOVES}::test_p03_only_legal_moves[sqlite]",),
+    ),
+    Mutant(
+        promise="P3",
+        name="store-moves-without-compare",
+        apply=_no_compare,
+        tests=(f"{_MOVES}::test_p03_of_many_movers_one_moves[secantus]",),
+    ),
+    Mutant(
+        promise="P3",
+        name="store-overwrites-what-was-written-past-it",
+        apply=_overwrite_foreign,
+        tests=(f"{_MONGO}::test_p03_a_write_past_us_is_seen_and_never_overwritten[secantus]",),
+    ),
+    Mutant(
+        promise="P4",
+        name="store-cancels-after-signing",
+        apply=_cancel_anything,
+        tests=(f"{_MOVES}::test_p04_nothing_is_cancelled_once_bytes_are_stored[sqlite]",),
+    ),
+    Mutant(
+        promise="P5",
+        name="relay-does-not-write-its-number-down",
+        apply=_number_not_written_down,
+        tests=("tests/property/test_store_log.py::test_p05_relays_racing_and_dying_neither_skip_nor_double",),
+    ),
+    Mutant(
+        promise="P5",
+        name="log-reader-skips-gaps",
+        apply=_gaps_are_skipped,
+        tests=(f"{_EVENTS}::test_p05_a_reader_waits_at_a_gap",),
+    ),
+    Mutant(promise="P8", name="store-frees-nonces", apply=_nonces_are_free, tests=(_OTHER,)),
+    Mutant(promise="P8", name="store-forgets-requests", apply=_requests_are_not_remembered, tests=(_OTHER,)),
+    Mutant(promise="P8", name="store-lets-anybody-repeat", apply=_anybody_may_repeat, tests=(_OTHER,)),
+)
