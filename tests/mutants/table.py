@@ -1,7 +1,10 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
+# ruff: noqa: E501 (pieces of source stand on one line each)
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from tests.mutants.rewrite import rewrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,4 +17,196 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-MUTANTS: tuple[Mutant, ...] = ()
+def without(
+    promise: str, name: str, module: str, *changes: tuple[str, str], tests: tuple[str, ...]
+) -> Mutant:
+    """A mutant of one module: each piece of its source replaced by another."""
+    return Mutant(promise=promise, name=name, apply=lambda: rewrite(module, *changes), tests=tests)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    without(
+        "P1", "acknowledged-before-the-commit", "services.store.adapters.sqlite_worker",
+        (
+            '                connection.execute("COMMIT")\n',
+            '                _deliver(jobs)\n                time.sleep(0.02)\n                connection.execute("COMMIT")\n',
+        ),
+        ("import threading\n", "import threading\nimport time\n"),
+        tests=("tests/contract/test_store_crash.py::test_p01_an_answer_waits_for_the_commit",),
+    ),
+    without(
+        "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
+        ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),
+        ("    if job.error is not None:\n        connection.execute(\"ROLLBACK TO one\")\n", ""),
+        tests=("tests/contract/test_store_crash.py::test_p01_a_failed_operation_takes_no_other_with_it",),
+    ),
+    without(
+        "P2", "sent-before-stored", "services.processor.lane",
+        (
+            "            durable = await self._store_all(prepared)\n",
+            "            await self._send_all([one.tx for one in prepared])\n"
+            "            durable = await self._store_all(prepared)\n",
+        ),
+        tests=("tests/unit/processor/test_p02_crash.py::test_p02_bytes_are_stored_before_they_are_sent",),
+    ),
+    without(
+        "P2", "signed-again-instead-of-sent-again", "services.processor.model",
+        (
+            "    return sorted((tx for tx in record.transactions if tx.status == SIGNED), key=lambda tx: tx.nonce)\n",
+            "    return []\n",
+        ),
+        tests=("tests/unit/processor/test_p02_crash.py::test_p02_the_same_bytes_go_out_again_after_a_crash",),
+    ),
+    without(
+        "P2", "bytes-stored-under-any-fence", "services.store.moving",
+        ("        and (fence is None or document[\"lease\"][\"fence\"] == fence)\n", ""),
+        ('        "lease.fence": record.fence,\n', ""),
+        tests=("tests/contract/test_store_moves.py::test_p02_signed_bytes_are_stored_under_version_status_and_fence[sqlite]",),
+    ),
+    without(
+        "P3", "any-move-is-legal", "services.common.domain.lifecycle",
+        ("    return after in NEXT[before]\n", "    return True\n"),
+        tests=("tests/contract/test_store_moves.py::test_p03_only_legal_moves[sqlite]",),
+    ),
+    without(
+        "P3", "version-and-status-not-compared", "services.store.moving",
+        (
+            '        document["version"] == version\n        and document["versionStatus"] == status.value\n        and ',
+            "        ",
+        ),
+        (
+            '        "version": move.seen_version,\n        "status": move.seen_status.value,\n'
+            '        "versionStatus": move.seen_status.value,\n',
+            "",
+        ),
+        tests=("tests/contract/test_store_moves.py::test_p03_another_version_stands[sqlite]",),
+    ),
+    without(
+        "P3", "a-repeat-is-a-conflict", "services.store.moving",
+        ("    if _happened(move, document):\n        return AlreadyThere(record_of(document))\n", ""),
+        tests=("tests/contract/test_store_moves.py::test_p03_a_repeated_move_is_an_outcome[sqlite]",),
+    ),
+    without(
+        "P4", "an-absent-transaction-has-failed", "services.common.chain.near.chain",
+        (
+            '            if error.cause in ("UNKNOWN_TRANSACTION", "INVALID_TRANSACTION"):\n                return TxState.UNKNOWN\n',
+            '            if error.cause in ("UNKNOWN_TRANSACTION", "INVALID_TRANSACTION"):\n                return TxState.FAILED\n',
+        ),
+        tests=("tests/unit/chain/test_near_chain.py::test_p04_a_time_out_of_the_node_is_pending_or_unknown_never_failed",),
+    ),
+    without(
+        "P4", "an-outcome-counts-before-it-is-final", "services.common.chain.near.outcome",
+        ('    if answer.get("final_execution_status") == FINAL and complete(outcomes) and isinstance', "    if isinstance"),
+        tests=("tests/unit/chain/test_near_chain.py::test_p04_an_outcome_counts_only_when_every_receipt_is_final",),
+    ),
+    without(
+        "P4", "an-unknown-error-refuses", "services.common.chain.near.errors",
+        (
+            '    return BroadcastResult.REFUSED if error.cause == "PARSE_ERROR" else BroadcastResult.UNKNOWN\n',
+            "    return BroadcastResult.REFUSED\n",
+        ),
+        tests=("tests/unit/chain/test_near_errors.py::test_p04_a_node_in_trouble_leaves_a_broadcast_unknown",),
+    ),
+    without(
+        "P4", "cancelled-with-signed-bytes", "services.store.moving",
+        ('    if move.fence is None and document["chainTransactions"]:\n', "    if False:\n"),
+        ('        where["chainTransactions"] = []\n', "        pass\n"),
+        tests=("tests/contract/test_store_moves.py::test_p04_nothing_is_cancelled_once_bytes_are_stored[sqlite]",),
+    ),
+    without(
+        "P5", "a-gap-is-passed-on", "services.edge.watch.stream",
+        ("            if event.version == next_ or taken.conflated:\n", "            if True:\n"),
+        tests=("tests/rpc/test_edge_grpc.py::test_p05_a_gap_in_the_feed_is_filled_from_the_record",),
+    ),
+    without(
+        "P5", "a-cursor-is-forgotten", "services.edge.watch.cursor",
+        ("        self._last[:] = rest\n", ""),
+        tests=("tests/rpc/test_edge_grpc.py::test_p05_a_fresh_watcher_gets_a_snapshot_a_resuming_one_what_it_missed",),
+    ),
+    without(
+        "P5", "a-number-without-compare-and-set", "services.store.relay",
+        (
+            "            if not await self._outbox.number(intent_id, version, 0, sequence):\n                return False\n",
+            "            await self._outbox.number(intent_id, version, 0, sequence)\n",
+        ),
+        (
+            "            if not await self._outbox.number(intent_id, version, sequence, chosen):\n                return False\n",
+            "            await self._outbox.number(intent_id, version, sequence, chosen)\n",
+        ),
+        tests=("tests/contract/test_store_crash.py::test_p05_relays_racing_neither_skip_nor_double",),
+    ),
+    without(
+        "P6", "what-comes-last-wins-in-memory", "services.cache.model",
+        ("    if (given.version, given.read_at_ms) < (held.version, held.read_at_ms):\n        return held\n", ""),
+        tests=("tests/unit/cache/test_service.py::test_p06_a_put_that_comes_late_changes_nothing",),
+    ),
+    without(
+        "P6", "what-comes-last-wins-in-redis", "services.cache.adapters.redis",
+        ("    if seen.version > version then return 0 end\n", ""),
+        tests=("tests/contract/test_cache_shared_level.py::test_p06_an_older_version_changes_nothing[redis]",),
+    ),
+    without(
+        "P8", "request-identity-is-not-compared", "services.store.creating",
+        (
+            '    return IntentError(Reason.REQUEST_REUSED, "This request_id was used for another intent.")\n',
+            "    return None\n",
+        ),
+        tests=("tests/contract/test_store_contract.py::test_p08_other_content_is_refused_and_changes_nothing[sqlite]",),
+    ),
+    without(
+        "P8", "a-repeat-meets-the-verdict", "services.edge.submit",
+        (
+            "        found = await self._recognise(caller, {index: submissions[index] for index in doubtful})\n",
+            "        found: dict[int, Outcome] = {}\n",
+        ),
+        tests=("tests/rpc/test_edge_grpc.py::test_p08_a_repeat_gets_the_same_bytes_before_any_verdict",),
+    ),
+    without(
+        "P8", "another-content-is-a-repeat", "services.store.creating",
+        ("    if standing.content_hash != one.content:\n        return _id_taken(one)\n", ""),
+        ("    if held.intent_id == one.intent_id:\n        return _id_taken(one)\n", ""),
+        tests=("tests/contract/test_store_contract.py::test_p08_other_content_is_refused_and_changes_nothing[sqlite]",),
+    ),
+    without(
+        "P9", "any-signature-is-good", "services.validator.signatures",
+        ("        except BadSignatureError:\n            continue\n", "        except BadSignatureError:\n            pass\n"),
+        tests=("tests/unit/validator/test_security.py::test_p09_wrong_signature",),
+    ),
+    without(
+        "P9", "fields-are-not-bound", "services.validator.rules.security",
+        ("    if sent == signed:\n", "    if sent or not signed:\n"),
+        tests=("tests/unit/validator/test_security.py::test_p09_no_field_can_be_changed_after_signing",),
+    ),
+    without(
+        "P9", "anybody-reads-any-record", "services.edge.service",
+        ("        if record is None or record.principal != caller.principal:\n", "        if record is None:\n"),
+        tests=("tests/e2e/test_principals.py::test_p09_a_principal_sees_and_acts_on_its_own_only",),
+    ),
+    without(
+        "P9", "anybody-watches-any-intent", "services.edge.watch.hub",
+        (
+            "            found += [record for record in records if record is not None and record.principal == principal]\n",
+            "            found += [record for record in records if record is not None]\n",
+        ),
+        tests=("tests/e2e/test_principals.py::test_p09_a_principal_sees_and_acts_on_its_own_only",),
+    ),
+    without(
+        "P10", "an-exception-says-its-text", "services.common.rpc.guard",
+        (
+            '        f"The service failed on this call; its log has the cause under id {error_id}.",\n',
+            '        f"The service failed on this call: {error}",\n',
+        ),
+        tests=("tests/rpc/test_common_server.py::test_a_secret_in_an_exception_never_leaves",),
+    ),
+    without(
+        "P10", "any-amount-is-an-amount", "services.validator.rules.amounts",
+        ("def _amount(name: str, text: str, *, least: int) -> Iterator[Violation]:\n",
+         "def _amount(name: str, text: str, *, least: int) -> Iterator[Violation]:\n    return\n"),
+        tests=("tests/unit/validator/test_fields.py::test_p10_amounts_that_are_none",),
+    ),
+    without(
+        "P10", "bytes-reach-the-parser-unguarded", "services.common.rpc.guard",
+        ("            except (DecodeError, ValueError):\n", "            except ZeroDivisionError:\n"),
+        tests=("tests/rpc/test_common_server.py::test_bytes_that_are_no_message_are_malformed",),
+    ),
+)  # fmt: skip
