@@ -4,14 +4,19 @@ While an intent is leased its nextActionAt is the lease's end, so that one range
 is due and what its owner let lapse.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from services.common.domain.intent import IntentRecord
 from services.common.domain.outcomes import LeaseRef
+from services.common.errors import IntentError
+from services.common.observe import logs
 from services.store.document import record_of
 from services.store.ports import Document, Due, Find, OwnedBy, Program, Update, Write
+
+logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 4
 """Looks for more where other claimants were faster."""
@@ -62,7 +67,16 @@ def _take(
         for document in documents
     ]
     answers: Sequence[Document | None] = yield Update(writes)
-    claimed.extend(record_of(document) for document in answers if document is not None)
+    for document in answers:
+        if document is None:
+            continue
+        try:
+            claimed.append(record_of(document))
+        except IntentError as error:
+            # one that cannot be read must not hold up all others; it comes again when this lease lapses
+            logs.event(
+                logger, logging.ERROR, "store.unreadable", intent_id=document["_id"], why=str(error.reason)
+            )
 
 
 def renewing(leases: Sequence[LeaseRef], until: datetime) -> Program[list[bool]]:

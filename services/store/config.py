@@ -72,6 +72,7 @@ class StoreSettings(ServiceSettings):
     )
 
     def check(self) -> str | None:
-        if self.database_url.startswith(("sqlite:///", "mongodb://", "mongodb+srv://")):
+        prefixes = ("sqlite:///", "mongodb://", "mongodb+srv://")
+        if self.database_url.startswith(prefixes) and self.database_url not in prefixes:
             return None
         return "DATABASE_URL: sqlite:///path or mongodb://host/database is expected"

@@ -171,6 +171,18 @@ async def test_bytes_already_signed_are_followed_after_a_write_past_us(
     assert outcomes[1].error.reason is Reason.FOREIGN_WRITE
 
 
+async def test_a_record_that_cannot_be_read_holds_up_no_other(
+    bench: Bench, database: Database[dict[str, Any]]
+) -> None:
+    await bench.store.create([new("i-1"), new("i-2")])
+    database.intents.update_one({"_id": "i-1"}, {"$set": {"executionDetails": "by hand"}})
+    claims = await bench.store.claim("p", limit=10, lease_ms=1_000)
+    assert [one.intent_id for one in claims] == ["i-2"]
+    with pytest.raises(IntentError) as error:
+        await bench.store.get(["i-1"])
+    assert error.value.reason is Reason.CORRUPT_RECORD
+
+
 async def test_the_log_and_the_outbox_are_as_stated(bench: Bench, database: Database[dict[str, Any]]) -> None:
     await created(bench.store)
     await moved(bench.store, failure(await record(bench.store)))

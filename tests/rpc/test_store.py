@@ -173,13 +173,11 @@ async def test_migrate_prepares_and_the_partitions_stay(tmp_path: Path) -> None:
     code, said, _ = await run("migrate", DATABASE_URL=url, PARTITIONS="4")
     assert code == 0
     assert "4 partitions" in said
-    again, other, start, bad = await asyncio.gather(
-        run("migrate", DATABASE_URL=url, PARTITIONS="4"),
+    other, start, bad = await asyncio.gather(
         run("migrate", DATABASE_URL=url, PARTITIONS="8"),
         run(DATABASE_URL=url, PARTITIONS="8", PORT="0", ADMIN_PORT="0"),
         run(DATABASE_URL="mysql://x"),
     )
-    assert again == (0, said, "")
     complaint = "PARTITIONS: this store was made with 4 partitions, not 8\n"
     assert other == (1, "", f"store migrate: {complaint}")
     assert start == (1, "", f"store: cannot start: {complaint}")
