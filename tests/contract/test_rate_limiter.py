@@ -142,7 +142,9 @@ async def test_replicas_count_together_under_the_seeds_prefix(redis_url: str) ->
         await client.aclose()
 
 
-async def test_p07_without_redis_this_replica_goes_on_with_its_own_count(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_p07_without_redis_this_replica_goes_on_with_its_own_count(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     lacking = servers.missing("valkey")
     if lacking:
         pytest.skip(f"missing: {lacking}")

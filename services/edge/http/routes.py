@@ -45,10 +45,12 @@ class Routes:
         """Register all of them."""
         for method, path, name in TABLE:
             handler = getattr(self, name)
+            # aiohttp's own pattern leaves braces out; an id with braces shall be named, not be no route
+            pattern = path.replace("{id}", "{id:[^/]+}")
             if method == "GET":
-                app.router.add_get(path, handler, allow_head=name != "events")
+                app.router.add_get(pattern, handler, allow_head=name != "events")
             else:
-                app.router.add_post(path, handler)
+                app.router.add_post(pattern, handler)
 
     async def submit(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
