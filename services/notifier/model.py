@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from services.common.domain.feed import FeedMessage, Subscribe, Unsubscribe
 from services.common.domain.intent import IntentEvent
@@ -71,8 +71,11 @@ class Feed:
         self.principals: set[str] = set()
         self.position = ""
         self.join: Join | None = None
+        self.joined = asyncio.Event()
+        """Set once the tail alone serves the feed; only then its subscriptions may change."""
+        self.capacity = capacity
+        self.closed = False
         self.ended: IntentError | None = None
-        self._capacity = capacity
         self._size = 0
         self._queue: deque[FeedMessage] = deque()
         self._filled = asyncio.Event()
@@ -85,14 +88,8 @@ class Feed:
         if self.ended is not None:
             return
         self._size += max(1, len(message.events))
-        if self._size > self._capacity:
-            self.end(
-                IntentError(
-                    Reason.OVERLOADED,
-                    "The feed fell too far behind; take it up again with the last cursor.",
-                    retry_after=0.1,
-                )
-            )
+        if self._size > self.capacity:
+            self.end(fell_behind())
             return
         self.position = message.cursor
         self._queue.append(message)
@@ -105,6 +102,11 @@ class Feed:
             self._queue.clear()
             self._filled.set()
 
+    def close(self) -> None:
+        """The edge has ended its side: what is queued still goes, then it is over."""
+        self.closed = True
+        self._filled.set()
+
     async def wait(self) -> None:
         """Until there is a message or the end."""
         await self._filled.wait()
@@ -114,57 +116,68 @@ class Feed:
         if self.ended is not None:
             raise self.ended
         if not self._queue:
-            self._filled.clear()
+            if not self.closed:
+                self._filled.clear()
             return None
         message = self._queue.popleft()
         self._size -= max(1, len(message.events))
         return message
 
 
+def fell_behind() -> IntentError:
+    return IntentError(
+        Reason.OVERLOADED,
+        "The feed fell too far behind; take it up again with the last cursor.",
+        retry_after=0.1,
+    )
+
+
 class Join:
     """How a feed that replayed the log by itself gets onto the common tail without gap or double.
 
     The replay may have read further than the tail (in some partitions) when the feed is registered. `ahead`
-    holds the replayed versions that the tail has still to pass; until it has, what the tail brings is held
+    are the replayed versions that the tail has still to pass; until it has, what the tail brings is held
     back. Positions are opaque and are never compared: only versions are.
     """
 
     def __init__(self) -> None:
-        self.delivered: dict[str, int] = {}
+        self._delivered: dict[str, int] = {}
+        self._seen: set[Version] = set()
         self._held: list[IntentEvent] = []
         self._ahead: set[Version] | None = None
-        self.cursor = ""
 
     @property
     def size(self) -> int:
-        return len(self._held)
+        """Events kept here."""
+        return len(self._held) + len(self._seen)
 
     def replayed(self, events: Iterable[IntentEvent]) -> None:
         """These have been given to the edge."""
         for event in events:
-            self.delivered[event.intent_id] = max(event.version, self.delivered.get(event.intent_id, 0))
+            self._delivered[event.intent_id] = max(event.version, self._delivered.get(event.intent_id, 0))
 
-    def tailed(self, events: Sequence[IntentEvent], cursor: str) -> None:
-        """The tail brought these and stands at `cursor`."""
-        self.cursor = cursor
-        if self._ahead is not None:
-            self._ahead.difference_update(map(version_of, events))
-        self._held.extend(event for event in events if event.version > self.delivered.get(event.intent_id, 0))
+    def tailed(self, events: Iterable[IntentEvent]) -> None:
+        """The tail brought these since the feed was registered."""
+        for event in events:
+            self._held.append(event)
+            if self._ahead is None:
+                self._seen.add(version_of(event))
+            else:
+                self._ahead.discard(version_of(event))
 
-    def reached(self, beyond: Iterable[IntentEvent], seen: "set[Version]") -> None:
-        """The replay is over: `beyond` is what the log held after the tail's position at registration, `seen`
-        what the tail has brought since."""
-        self._ahead = {
-            version_of(event)
-            for event in beyond
-            if event.version <= self.delivered.get(event.intent_id, 0) and version_of(event) not in seen
-        }
-        self._held = [e for e in self._held if e.version > self.delivered.get(e.intent_id, 0)]
+    def reached(self, beyond: Iterable[IntentEvent]) -> None:
+        """The replay is over. `beyond` is what the log held after the tail's position at registration, read
+        after the replay had come to its end."""
+        self._ahead = {version_of(event) for event in beyond if self._given(event)} - self._seen
 
     @property
     def complete(self) -> bool:
+        """The tail has passed everything that was replayed."""
         return self._ahead is not None and not self._ahead
 
     def held(self) -> tuple[IntentEvent, ...]:
         """What the tail brought beyond the replay, in order."""
-        return tuple(self._held)
+        return tuple(event for event in self._held if not self._given(event))
+
+    def _given(self, event: IntentEvent) -> bool:
+        return event.version <= self._delivered.get(event.intent_id, 0)
