@@ -7,12 +7,13 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from services.cli import exits, options, output
 from services.cli.cluster import ports
 from services.cli.cluster.cluster import Cluster
-from services.cli.cluster.process import ProcessError
+from services.cli.cluster.process import Process, ProcessError
 from services.cli.cluster.servers import NoServer
 from services.cli.exits import Failure
 
@@ -73,7 +74,7 @@ async def run_cluster(args: argparse.Namespace) -> int:
             return exits.INTERRUPTED
         await starting
         _announce(cluster, args)
-        return await _watch(cluster, stop)
+        return await watch(cluster.dead, stop)
     except ProcessError as error:
         raise Failure(exits.REFUSED, str(error)) from None
     finally:
@@ -131,13 +132,14 @@ def _announce(cluster: Cluster, args: argparse.Namespace) -> None:
     print(f"\ntry: intents --help, intents info --target {cluster.target}; Ctrl-C stops all", flush=True)
 
 
-async def _watch(cluster: Cluster, stop: asyncio.Event) -> int:
+async def watch(dead: Callable[[], Sequence[Process]], stop: asyncio.Event) -> int:
+    """Until `stop`. Raises ProcessError when a process ends by itself."""
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await stop.wait()
         if stop.is_set():
             break
-        for process in cluster.dead():
+        for process in dead():
             raise ProcessError(f"{process.name} ended with code {process.exit_code}; see {process.log}")
     return exits.OK

@@ -88,15 +88,3 @@ async def test_a_cluster_serves_until_ctrl_c(tmp_path: Path) -> None:
     assert not (tmp_path / "up.json").exists()
     for name in SERVICES:
         assert '"stopped"' in (tmp_path / "logs" / f"{name}.log").read_text(), name
-
-
-async def test_a_process_that_dies_ends_the_cluster_and_is_named(tmp_path: Path) -> None:
-    with cluster(tmp_path) as process:
-        await addresses(process, tmp_path)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        (pid,) = [one for one in children if b"services.cache" in Path(f"/proc/{one}/cmdline").read_bytes()]
-        os.kill(int(pid), signal.SIGKILL)
-        assert await asyncio.to_thread(process.wait, 40) == 1
-    said = (tmp_path / "err").read_text()
-    assert said.startswith("intents: cache ended with code -9; see ")
-    assert said.count("\n") == 1

@@ -14,6 +14,7 @@ import pytest
 
 from services.cli.cluster import ports, servers
 from services.cli.cluster.cluster import STAGES, Cluster
+from services.cli.cluster.command import watch
 from services.cli.cluster.process import Process, ProcessError
 from services.common.config import ServiceSettings, settings_of
 from tests.harness.servers import missing
@@ -103,6 +104,22 @@ async def test_a_ready_file_of_an_earlier_life_does_not_count(tmp_path: Path) ->
     (tmp_path / "ready.json").write_text('{"pid": 1}')
     with pytest.raises(ProcessError):
         await process.start()
+
+
+async def test_a_process_that_ends_by_itself_is_named(tmp_path: Path) -> None:
+    process = child(tmp_path)
+    await process.start()
+
+    def dead() -> list[Process]:
+        return [process] if process.exit_code is not None else []
+
+    watching = asyncio.create_task(watch(dead, asyncio.Event()))
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(ProcessError, match="echo ended with code -9; see "):
+        await watching
+    stop = asyncio.Event()
+    stop.set()
+    assert await watch(dead, stop) == 0
 
 
 async def test_children_do_not_outlive_the_interpreter(tmp_path: Path) -> None:
