@@ -122,7 +122,14 @@ class Chain(Protocol):
         ...
 
     def prepare(
-        self, call: FunctionCall, signer: Signer, *, nonce: int, anchor: AccessKey, purpose: str, solver_id: str = ""
+        self,
+        call: FunctionCall,
+        signer: Signer,
+        *,
+        nonce: int,
+        anchor: AccessKey,
+        purpose: str,
+        solver_id: str = "",
     ) -> SignedTransaction:
         """Signed bytes and hash, computed here; nothing is sent. `anchor` gives the block hash."""
         ...

@@ -41,9 +41,11 @@ class FastClock(HandClock):
 
 @dataclass
 class Gate:
-    """Kills a process at its n-th call of a port: before the call, or after it and before its answer."""
+    """Kills a process at its n-th call of a port, or at the first of the call named `on`: before the call, or
+    after it and before its answer."""
 
     at: int | None = None
+    on: str = ""
     after: bool = False
     count: int = 0
     dead: bool = False
@@ -70,12 +72,12 @@ class Killing:
             raise unavailable("world of the living")
         mine, gate.count = gate.count, gate.count + 1
         gate.calls.append(f"{self._name}.{method}")
-        if mine == gate.at and not gate.after:
+        fatal = mine == gate.at or gate.calls[-1] == gate.on
+        if fatal and not gate.after:
             gate.dead = True
             await asyncio.Event().wait()
         answer = await real(*args, **kwargs)
-        if mine == gate.at:
-            gate.dead = True
+        gate.dead = gate.dead or fatal
         if gate.dead:
             await asyncio.Event().wait()
         return answer

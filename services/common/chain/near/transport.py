@@ -81,8 +81,9 @@ def unpack(answer: object) -> Any:
 
 
 @asynccontextmanager
-async def open_http(url: str, *, connections: int = 512) -> AsyncIterator[HttpTransport]:
-    """Connections to the node at `url` are kept and closed at the end."""
+async def open_http(url: str, *, connections: int = 1_100) -> AsyncIterator[HttpTransport]:
+    """Connections to the node at `url` are kept and closed at the end. There are more of them than intents in
+    flight: answers that are held until final must not keep a broadcast waiting."""
     connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30)
     headers = {"Content-Type": "application/json"}
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
