@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.mutants.table import Mutant
+from tests.mutants.mutant import Mutant
 
 
 def _acknowledge_before_commit() -> None:

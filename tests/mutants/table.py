@@ -1,39 +1,11 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from tests.mutants.rewrite import rewrite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """`apply` patches at run time; `tests` are pytest node ids that must pass without and fail with it."""
-
-    promise: str
-    name: str
-    apply: Callable[[], None]
-    tests: tuple[str, ...]
-
-
-def without(
-    promise: str, name: str, module: str, *changes: tuple[str, str], tests: tuple[str, ...]
-) -> Mutant:
-    """A mutant of one module: each piece of its source replaced by another."""
-    return Mutant(promise=promise, name=name, apply=lambda: rewrite(module, *changes), tests=tests)
-
+from tests.mutants import store
+from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
-    without(
-        "P1", "acknowledged-before-the-commit", "services.store.adapters.sqlite_worker",
-        (
-            '                connection.execute("COMMIT")\n',
-            '                _deliver(jobs)\n                time.sleep(0.02)\n                connection.execute("COMMIT")\n',
-        ),
-        ("import threading\n", "import threading\nimport time\n"),
-        tests=("tests/contract/test_store_crash.py::test_p01_an_answer_waits_for_the_commit",),
-    ),
+    *store.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
         ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),
@@ -56,17 +28,6 @@ MUTANTS: tuple[Mutant, ...] = (
             "    return []\n",
         ),
         tests=("tests/unit/processor/test_p02_crash.py::test_p02_the_same_bytes_go_out_again_after_a_crash",),
-    ),
-    without(
-        "P2", "bytes-stored-under-any-fence", "services.store.moving",
-        ("        and (fence is None or document[\"lease\"][\"fence\"] == fence)\n", ""),
-        ('        "lease.fence": record.fence,\n', ""),
-        tests=("tests/contract/test_store_moves.py::test_p02_signed_bytes_are_stored_under_version_status_and_fence[sqlite]",),
-    ),
-    without(
-        "P3", "any-move-is-legal", "services.common.domain.lifecycle",
-        ("    return after in NEXT[before]\n", "    return True\n"),
-        tests=("tests/contract/test_store_moves.py::test_p03_only_legal_moves[sqlite]",),
     ),
     without(
         "P3", "version-and-status-not-compared", "services.store.moving",
@@ -106,12 +67,6 @@ MUTANTS: tuple[Mutant, ...] = (
             "    return BroadcastResult.REFUSED\n",
         ),
         tests=("tests/unit/chain/test_near_errors.py::test_p04_a_node_in_trouble_leaves_a_broadcast_unknown",),
-    ),
-    without(
-        "P4", "cancelled-with-signed-bytes", "services.store.moving",
-        ('    if move.fence is None and document["chainTransactions"]:\n', "    if False:\n"),
-        ('        where["chainTransactions"] = []\n', "        pass\n"),
-        tests=("tests/contract/test_store_moves.py::test_p04_nothing_is_cancelled_once_bytes_are_stored[sqlite]",),
     ),
     without(
         "P5", "a-gap-is-passed-on", "services.edge.watch.stream",
