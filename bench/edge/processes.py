@@ -59,18 +59,20 @@ class Fleet:
         self._addresses[name] = found.get("grpc") or found["http"]
         return self._addresses[name]
 
-    def cpu(self, prefix: str) -> float:
-        """CPU seconds so far of the processes whose name begins with `prefix`."""
-        return sum(
-            cpu_seconds(process.pid) for name, process in self._running.items() if name.startswith(prefix)
-        )
+    def cpu(self, prefix: str = "") -> dict[str, float]:
+        """CPU seconds so far of the processes whose name begins with `prefix`, by the rest of the name."""
+        return {
+            name.removeprefix(prefix).strip("-") or name: cpu_seconds(process.pid)
+            for name, process in self._running.items()
+            if name.startswith(prefix)
+        }
 
     def settle(self) -> None:
         """Until work left over from a measurement is done: nobody but the next side may be charged for it."""
-        until, before = time.monotonic() + SETTLE_TIMEOUT, self.cpu("")
+        until, before = time.monotonic() + SETTLE_TIMEOUT, sum(self.cpu().values())
         while time.monotonic() < until:
             time.sleep(0.25)
-            now = self.cpu("")
+            now = sum(self.cpu().values())
             if now - before <= 0.05:
                 return
             before = now

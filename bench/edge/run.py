@@ -43,6 +43,7 @@ class Measured:
     cpu: list[float] = field(default_factory=list)
     lone_ms: list[float] = field(default_factory=list)
     batched: list[float] = field(default_factory=list)
+    by_process: list[dict[str, float]] = field(default_factory=list)
     sent: int = 0
 
 
@@ -76,12 +77,16 @@ def _measure(size: Size, fleet: Fleet, driver: DriverProcess, folder: Path) -> d
         per_round = size.crowd + size.lone + size.batches
         driver.ask("sign", name=side, count=warm_up + size.rounds * per_round)
 
-    def send(side: str, count: int, *, callers: int, batch: int = 1) -> tuple[dict[str, float], float]:
+    def send(
+        side: str, count: int, *, callers: int, batch: int = 1
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """The driver's answer, and CPU seconds per submission by process."""
         fleet.settle()
         before = fleet.cpu(side)
         answer = driver.ask("run", target=targets[side], name=side, count=count, callers=callers, batch=batch)
         found[side].sent += count
-        return answer, answer["cpu"] + fleet.cpu(side) - before
+        spent = {name: (now - before[name]) / count for name, now in fleet.cpu(side).items()}
+        return answer, {"submitters": answer["cpu"] / count} | spent
 
     for side in SIDES:
         send(side, warm_up, callers=CALLERS)
@@ -90,7 +95,8 @@ def _measure(size: Size, fleet: Fleet, driver: DriverProcess, folder: Path) -> d
             one = found[side]
             answer, cpu = send(side, size.crowd, callers=CALLERS)
             one.rate.append(size.crowd / answer["seconds"])
-            one.cpu.append(cpu / size.crowd)
+            one.cpu.append(sum(cpu.values()))
+            one.by_process.append(cpu)
             one.lone_ms.append(send(side, size.lone, callers=1)[0]["median_ms"])
             batched, _ = send(side, size.batches, callers=1, batch=CALLERS)
             one.batched.append(size.batches / batched["seconds"])
@@ -169,6 +175,9 @@ def _report(found: dict[str, Measured]) -> Report:
         side: {
             "per_second": round(median(one.rate)),
             "cpu_us_per_intent": round(median(one.cpu) * 1e6),
+            "cpu_us_by_process": {
+                name: round(median(cpu[name] for cpu in one.by_process) * 1e6) for name in one.by_process[0]
+            },
             "lone_p50_ms": round(median(one.lone_ms), 2),
             "batched_per_second": round(median(one.batched)),
             "sent": one.sent,

@@ -1,7 +1,7 @@
-"""Many callers, few batches: send at once when idle, gather while a batch is in flight.
+"""Many callers, few batches: send at once when idle, gather while a batch is in flight, linger only under load.
 
 A unary call costs about a millisecond, an item in a batch some microseconds; a fixed linger would make a
-lone caller wait for nobody.
+lone caller wait for nobody. Without any, many callers fall into small batches that chase each other.
 """
 
 import asyncio
@@ -27,11 +27,21 @@ Result = TypeVar("Result")
 MAX_LINKS: Final = 32
 """Spans a batch is linked to at most."""
 
+LOADED: Final = 6
+"""Callers in a batch from which further ones are waited for: below it the wait costs more than a call saves."""
+LINGER_EACH: Final = 0.0005
+MAX_LINGER: Final = 0.008
+"""Seconds waited per caller of late, and at most: a call takes half a millisecond to receive."""
+LOAD_DECAY: Final = 0.9
+LOAD_MEMORY: Final = 0.05
+"""What is left of the load after each batch; seconds of rest that end it."""
+
 
 class _Waiting(NamedTuple, Generic[Item]):
     item: Item
     expires: float | None
     span: SpanContext | None
+    caller: object
 
 
 class Coalescer(Generic[Item, Result]):
@@ -60,28 +70,60 @@ class Coalescer(Generic[Item, Result]):
         self._waiting: dict[asyncio.Future[Result], _Waiting[Item]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._load = 0.0
+        self._ended = 0.0
 
     async def __call__(self, item: Item) -> Result:
         """The item's own result, or its own error. Cancelling withdraws an item not sent yet."""
-        waiting = self._waiting
+        self._check(1)
+        answer = self._enter(item, self._expiry(), trace.current(), None)
+        self._start()
+        try:
+            return await answer
+        finally:
+            self._waiting.pop(answer, None)
+
+    async def many(self, items: Sequence[Item]) -> list[Result | IntentError]:
+        """An outcome for each of one caller's items, in order. Raises DRAINING, OVERLOADED for all."""
+        if not items:
+            return []
+        self._check(len(items))
+        expires, span, caller = self._expiry(), trace.current(), object()
+        answers = [self._enter(item, expires, span, caller) for item in items]
+        self._start()
+        try:
+            await asyncio.wait(answers)
+        finally:
+            for answer in answers:
+                self._waiting.pop(answer, None)
+                answer.cancel()
+        return [self._outcome(answer) for answer in answers]
+
+    def _enter(
+        self, item: Item, expires: float | None, span: SpanContext | None, caller: object
+    ) -> "asyncio.Future[Result]":
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = _Waiting(item, expires, span, caller or answer)
+        return answer
+
+    def _check(self, coming: int) -> None:
+        """Raises DRAINING, OVERLOADED."""
         if self._closed:
             raise IntentError(Reason.DRAINING, "The service is shutting down.", retry_after=0.5)
-        if len(waiting) >= self._max_waiting:
+        if len(self._waiting) + coming > self._max_waiting:
             raise IntentError(Reason.OVERLOADED, "Too many calls wait for an answer.", retry_after=0.5)
+
+    def _expiry(self) -> float | None:
         left = deadline.remaining()
-        expires = None if left is None else time.monotonic() + left
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        waiting[answer] = _Waiting(item, expires, trace.current())
+        return None if left is None else time.monotonic() + left
+
+    def _start(self) -> None:
         running = len(self._tasks)
-        if running == 0 or (running < self._max_in_flight and len(waiting) >= self._max_batch):
+        if running == 0 or (running < self._max_in_flight and len(self._waiting) >= self._max_batch):
             # a context of its own: the batch belongs to no caller's deadline or intent
             task = asyncio.create_task(self._run(), name=f"{self._name}-batch", context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        try:
-            return await answer
-        finally:
-            waiting.pop(answer, None)
 
     async def aclose(self) -> None:
         """Stop; whoever still waits gets DRAINING."""
@@ -99,9 +141,14 @@ class Coalescer(Generic[Item, Result]):
     async def _run(self) -> None:
         me = asyncio.current_task()
         while self._waiting:
+            lingered = await self._linger()
             answers = list(islice(self._waiting, self._max_batch))
+            if not answers:
+                # whoever waited went away meanwhile
+                break
             batch = [self._waiting.pop(answer) for answer in answers]
             results = await self._batch(batch, answers)
+            self._learn(len({waiting.caller for waiting in batch}), lingered=lingered)
             for answer, result in zip(answers, results, strict=True):
                 if answer.done():
                     continue
@@ -114,6 +161,30 @@ class Coalescer(Generic[Item, Result]):
             await asyncio.sleep(0)
         if me is not None:
             self._tasks.discard(me)
+
+    def _outcome(self, answer: "asyncio.Future[Result]") -> Result | IntentError:
+        error = answer.exception()
+        if error is None:
+            return answer.result()
+        if isinstance(error, IntentError):
+            return error
+        raise error
+
+    async def _linger(self) -> bool:
+        """Under load, a little time for more callers to come; returns whether it was taken."""
+        if (
+            self._load < LOADED
+            or len(self._waiting) >= self._max_batch
+            or time.monotonic() - self._ended > LOAD_MEMORY
+        ):
+            return False
+        await asyncio.sleep(min(MAX_LINGER, LINGER_EACH * self._load))
+        return True
+
+    def _learn(self, callers: int, *, lingered: bool) -> None:
+        # time that nobody else came in was lost on this caller: no more of it
+        self._load = 1.0 if lingered and callers == 1 else max(callers, self._load * LOAD_DECAY)
+        self._ended = time.monotonic()
 
     async def _batch(
         self, batch: list[_Waiting[Item]], answers: list[asyncio.Future[Result]]

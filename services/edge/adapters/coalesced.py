@@ -41,13 +41,7 @@ async def _each(coalescer: Coalescer[Item, Result], items: Sequence[Item]) -> li
             return [await coalescer(items[0])]
         except IntentError as error:
             return [error]
-    answers = await asyncio.gather(*map(coalescer, items), return_exceptions=True)
-    found: list[Result | IntentError] = []
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, IntentError):
-            raise answer
-        found.append(answer)
-    return found
+    return await coalescer.many(items)
 
 
 def _all(outcomes: Sequence[Result | IntentError]) -> list[Result]:

@@ -1,6 +1,7 @@
 """Whose address counts, and what of it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -39,10 +40,17 @@ def subject(address: str) -> str:
     return str(parsed) if parsed is not None else address[:64]
 
 
+@lru_cache(1_024)
+def _peer_subject(peer: str) -> str:
+    return subject(peer)
+
+
 def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The client's address: `peer`, unless it is a trusted proxy; then the last of the X-Forwarded-For
     addresses (all headers, in order) that is no trusted proxy itself. What a client wrote further left is
     never believed."""
+    if not forwarded or not trusted:
+        return _peer_subject(peer)
     hops = [hop for header in forwarded for hop in header.split(",")]
     address = peer
     while True:
