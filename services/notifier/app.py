@@ -7,12 +7,12 @@ from typing import Final
 from intents.notifier.v1.notifier_service_pb2_grpc import add_NotifierServiceServicer_to_server
 from services.common.clock import Clock
 from services.common.observe import Observe
-from services.common.ports import EventLog
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.store import GrpcStore
 from services.common.rpc.runtime import App, serve_app
-from services.notifier.config import NotifierRules, NotifierSettings
-from services.notifier.observe import Meters
+from services.notifier.config import FeedSettings, NotifierSettings
+from services.notifier.observe import Vocabulary
+from services.notifier.ports import Events
 from services.notifier.service import Notifier
 from services.notifier.servicer import NotifierServicer
 
@@ -20,11 +20,15 @@ SERVICE: Final = "intents.notifier.v1.NotifierService"
 
 
 @asynccontextmanager
-async def open_notifier(rules: NotifierRules, *, log: EventLog, observe: Observe) -> AsyncIterator[Notifier]:
-    """A notifier over `log`, following it until left."""
-    notifier = Notifier(log, limits=rules.limits(), meters=Meters(observe.registry))
-    async with notifier.run():
+async def open_notifier(
+    settings: FeedSettings, log: Events, clock: Clock, observe: Observe
+) -> AsyncIterator[Notifier]:
+    """The notifier itself; what the embedded shape calls directly."""
+    notifier = Notifier(settings, log, clock, Vocabulary(observe))
+    try:
         yield notifier
+    finally:
+        await notifier.close()
 
 
 @asynccontextmanager
@@ -33,7 +37,7 @@ async def build(settings: NotifierSettings, clock: Clock) -> AsyncIterator[App]:
     observe = Observe(service="notifier")
     async with (
         open_channel(settings.store_target, settings=settings, observe=observe) as channel,
-        open_notifier(settings, log=GrpcStore(channel), observe=observe) as notifier,
+        open_notifier(settings, GrpcStore(channel), clock, observe) as notifier,
     ):
         servicer = NotifierServicer(notifier)
         async with serve_app(
@@ -42,5 +46,5 @@ async def build(settings: NotifierSettings, clock: Clock) -> AsyncIterator[App]:
             register=lambda server: add_NotifierServiceServicer_to_server(servicer, server),
             observe=observe,
         ) as app:
-            # feeds are ended by the server's own drain, after DRAIN_WAIT: until then edges may still use them
+            app.on_drain = notifier.close
             yield app

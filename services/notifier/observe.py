@@ -1,62 +1,44 @@
-"""The notifier's vocabulary: what it counts and what it logs."""
+"""What the notifier shows of itself."""
 
 import logging
+from typing import Final
 
-from prometheus_client import CollectorRegistry
+from services.common.errors import IntentError
+from services.common.observe import Observe, logs, metrics
 
-from services.common.observe import logs, metrics
-
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 
-class Meters:
-    """Counters and gauges of one notifier, children cached."""
+class Vocabulary:
+    """Its events and metrics."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._feeds = metrics.gauge(registry, "notifier_feeds", "Feeds served now")()
-        self._ended = metrics.counter(
-            registry, "notifier_feeds_ended_total", "Feeds ended by this side, by reason", ("reason",)
+    def __init__(self, observe: Observe) -> None:
+        self._feeds = metrics.gauge(observe.registry, "notifier_feeds", "Feeds open, one for each edge", ())
+        self._events = metrics.counter(
+            observe.registry, "notifier_events_total", "Events sent, counted once for each feed", ()
         )
-        self._events = metrics.counter(registry, "notifier_events_total", "Events taken from the log")()
-        self._sent = metrics.counter(
-            registry, "notifier_deliveries_total", "Events given to feeds, each feed counted"
-        )()
-        self._resets = metrics.counter(
-            registry, "notifier_resets_total", "Feeds told to start over, their cursor being too old"
-        )()
-        self._tail_up = metrics.gauge(registry, "notifier_tail_up", "1 while the event log is followed")()
-        self._tail_was_up: bool | None = None
+        self._wakes = metrics.counter(
+            observe.registry, "notifier_wakes_total", "Hints that something was written", ()
+        )
 
-    def opened(self, edge_id: str, feeds: int, *, resumed: bool) -> None:
-        self._feeds.set(feeds)
-        logs.event(logger, logging.INFO, "notifier.feed_opened", edge=edge_id[:128], resumed=resumed)
+    def opened(self, edge_id: str, *, resumed: bool, reset: bool) -> None:
+        """A feed holds."""
+        self._feeds().inc()
+        logs.event(logger, logging.INFO, "feed.opened", edge=edge_id, resumed=resumed, reset=reset)
 
-    def closed(self, edge_id: str, feeds: int, reason: str) -> None:
-        self._feeds.set(feeds)
-        if reason:
-            self._ended(reason).inc()
-        logs.event(logger, logging.INFO, "notifier.feed_closed", edge=edge_id[:128], reason=reason)
-
-    def reset(self) -> None:
-        self._resets.inc()
-
-    def events(self, count: int) -> None:
-        self._events.inc(count)
+    def closed(self, edge_id: str) -> None:
+        """A feed ended, whoever ended it."""
+        self._feeds().dec()
+        logs.event(logger, logging.INFO, "feed.closed", edge=edge_id)
 
     def sent(self, count: int) -> None:
-        self._sent.inc(count)
+        """Events went down a feed."""
+        self._events().inc(count)
 
-    def tail(self, up: bool, why: str = "") -> None:
-        self._tail_up.set(1 if up else 0)
-        if up is not self._tail_was_up:
-            level = logging.INFO if up else logging.WARNING
-            logs.event(logger, level, "notifier.tail_up" if up else "notifier.tail_down", why=why)
-            self._tail_was_up = up
+    def woken(self) -> None:
+        """Somebody wrote."""
+        self._wakes().inc()
 
-    def commands_failed(self, error: Exception) -> None:
-        """An edge's side of a feed broke off."""
-        logs.event(logger, logging.WARNING, "notifier.commands_failed", error=type(error).__name__)
-
-    def tail_failed(self, error: Exception) -> None:
-        """The log failed in a way it should not."""
-        logs.event(logger, logging.ERROR, "notifier.tail_failed", exc_info=error)
+    def log_lost(self, edge_id: str, error: IntentError) -> None:
+        """The event log cannot be followed right now; the feed waits and takes it up where it was."""
+        logs.event(logger, logging.WARNING, "feed.log_lost", edge=edge_id, reason=str(error.reason))
