@@ -110,12 +110,12 @@ class Hub:
 
     @asynccontextmanager
     async def watching_mine(self, kind: str, principal: str) -> AsyncIterator[Mailbox]:
-        """The same for every intent of the principal; the mailbox's cursor is where it begins."""
+        """The same for every intent of the principal; the mailbox's `start` is where in the log it begins."""
         box = self._new_box(kind, principal)
         names = principals([principal])
 
         def listen(cursor: str) -> None:
-            box.cursor = cursor
+            box.start = box.cursor = cursor
             self._by_principal.setdefault(principal, set()).add(box)
 
         try:
@@ -153,6 +153,9 @@ class Hub:
         self._seen.watchers(kind).dec()
 
     def _deliver(self, message: FeedMessage) -> None:
+        # a message that does not move the position is part of a greater one: a watch of everything that came
+        # back there would be told it again
+        moved = message.cursor if message.cursor != self._feed.cursor else ""
         of: dict[str, list[Encoded]] = {}
         for event in message.events:
             encoded = Encoded(event)
@@ -164,12 +167,12 @@ class Hub:
         for principal, boxes in self._by_principal.items():
             found = of.get(principal)
             for box in boxes:
-                if not found:
-                    box.position(message.cursor)
-                    continue
-                for encoded in found[:-1]:
-                    box.push(encoded)
-                box.push(found[-1], message.cursor)
+                if found:
+                    for encoded in found[:-1]:
+                        box.push(encoded)
+                    box.push(found[-1], moved)
+                elif moved:
+                    box.position(moved)
 
     def _missed(self, names: Sequence[Name] | None) -> None:
         """Events may have passed by: ids are read anew, watchers of everything resume from their own cursors."""

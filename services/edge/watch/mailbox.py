@@ -34,7 +34,7 @@ class Encoded:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An event that waits. It stands for the versions from `first` on; `cursor` is the log's position after
-    it, empty where more of the same message follows."""
+    it, empty where more follows before the next position."""
 
     first: int
     encoded: Encoded
@@ -52,12 +52,24 @@ class Taken:
 class Mailbox:
     """One watcher's events in order; above `limit` only the latest of each intent."""
 
-    __slots__ = ("_entries", "_error", "_latest", "_limit", "_on_conflate", "_ready", "cursor", "principal")
+    __slots__ = (
+        "_entries",
+        "_error",
+        "_latest",
+        "_limit",
+        "_on_conflate",
+        "_ready",
+        "cursor",
+        "principal",
+        "start",
+    )
 
     def __init__(self, principal: str, *, limit: int, on_conflate: Callable[[], None] = lambda: None) -> None:
         self.principal = principal
+        self.start = ""
+        """The log's position everything comes after."""
         self.cursor = ""
-        """The log's position where nothing waits."""
+        """The log's position after all that was pushed; empty in the midst of what shares one position."""
         self._limit = limit
         self._on_conflate = on_conflate
         self._entries: list[Entry] = []
@@ -77,8 +89,7 @@ class Mailbox:
                     self._conflate(one)
         else:
             self._conflate(entry)
-        if cursor:
-            self.cursor = cursor
+        self.cursor = cursor
         self._ready.set()
 
     def position(self, cursor: str) -> None:

@@ -10,7 +10,7 @@ from services.common.errors import IntentError, Reason, Violation
 from services.edge.model import Caller, check_id
 from services.edge.watch.cursor import Position, Versions, key_of, mine_from_text, mine_to_text
 from services.edge.watch.hub import Hub, history
-from services.edge.watch.mailbox import Encoded, Mailbox, Taken
+from services.edge.watch.mailbox import Encoded, Taken
 
 REMEMBERED: Final = 50_000
 """Intents whose last version a watch of everything remembers."""
@@ -129,7 +129,7 @@ class _Mine:
     async def told(self, kind: str) -> AsyncIterator[Told]:
         """The stream."""
         async with self._hub.watching_mine(kind, self._principal) as box:
-            live_from = box.cursor
+            live_from = box.start
             if self._from is not None:
                 async for told in self._replay(self._from):
                     yield told
@@ -139,10 +139,11 @@ class _Mine:
             while True:
                 taken = await box.take(self._hub.limits.heartbeat)
                 if taken is None:
-                    self._base, self._partial = box.cursor, {}
+                    if box.cursor:
+                        self._base, self._partial = box.cursor, {}
                     yield Told(self._cursor())
                     continue
-                for told in self._pass_on(taken, box):
+                for told in self._pass_on(taken):
                     yield told
 
     async def _replay(self, start: Position) -> AsyncIterator[Told]:
@@ -175,7 +176,7 @@ class _Mine:
                 break
         self._partial = {}
 
-    def _pass_on(self, taken: Taken, box: Mailbox) -> list[Told]:
+    def _pass_on(self, taken: Taken) -> list[Told]:
         found = []
         for entry in taken.entries:
             event = entry.encoded.event

@@ -301,7 +301,8 @@ class FakeCache:
 
 
 class FakeNotifier:
-    """Tails a FakeStore; `cut` ends every feed, `down` refuses new ones, `held` delays what is told."""
+    """Tails a FakeStore; `cut` ends every feed, `down` refuses new ones, `gate` holds back what is told,
+    `chunk` is the most events in a message: parts of one page share the position before it."""
 
     def __init__(self, store: FakeStore) -> None:
         self._store = store
@@ -310,6 +311,9 @@ class FakeNotifier:
         self.commands: list[FeedCommand] = []
         self.down = False
         self.reset_next = False
+        self.chunk = 100
+        self.gate = asyncio.Event()
+        self.gate.set()
         self._feeds: set[asyncio.Queue[FeedMessage | IntentError]] = set()
 
     def cut(self) -> None:
@@ -344,14 +348,22 @@ class FakeNotifier:
         position = [at]
 
         def tell() -> None:
-            events = self._store.log[position[0] :]
+            before, events = position[0], self._store.log[position[0] :]
             position[0] = len(self._store.log)
             wanted = tuple(one for one in events if one.intent_id in ids or one.principal in owners)
-            if events:
-                out.put_nowait(FeedMessage(cursor=str(position[0]), events=wanted))
+            for start in range(0, len(wanted), self.chunk) if events else ():
+                last = start + self.chunk >= len(wanted)
+                out.put_nowait(
+                    FeedMessage(
+                        cursor=str(position[0] if last else before), events=wanted[start : start + self.chunk]
+                    )
+                )
+            if events and not wanted:
+                out.put_nowait(FeedMessage(cursor=str(position[0])))
 
         async def tail() -> None:
             while True:
+                await self.gate.wait()
                 async with self._store.grown:
                     tell()
                     await self._store.grown.wait()

@@ -227,3 +227,28 @@ async def test_names_are_held_until_the_last_gives_them_back() -> None:
         await eventually(lambda: world.notifier.commands)
         await eventually(lambda: not hub._feed._held)
     assert not hub._by_id and not hub._boxes
+
+
+async def test_p05_a_page_told_in_parts_can_be_resumed_in_its_midst() -> None:
+    world = World(SystemClock())
+    world.notifier.chunk = 2
+    async with hub_over(world) as hub:
+        messages = watch(hub, CALLER, [], "", kind="test")
+        async with aclosing(cast(Any, messages)):
+            assert (await anext(messages)).moved is None
+            # one page: the tail looks only when all is written
+            world.notifier.gate.clear()
+            await create(world, "first")
+            await create(world, "a", "b", "c", "d", "e")
+            world.notifier.gate.set()
+            await create(world, "f")
+            told: list[Told] = []
+            async with asyncio.timeout(5):
+                while len(told) < 7:
+                    told += [one for one in [await anext(messages)] if one.moved is not None]
+        for index, one in enumerate(told[:-1]):
+            resumed = watch(hub, CALLER, [], one.cursor, kind="test")
+            async with aclosing(cast(Any, resumed)):
+                rest = await some(resumed, 6 - index)
+            names = [later.moved.event.intent_id for later in told[index + 1 :] if later.moved is not None]
+            assert [name for name, _, _ in rest] == names
