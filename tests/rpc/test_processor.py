@@ -134,11 +134,11 @@ async def test_a_processor_of_its_own_takes_intents_to_their_end(suite: Suite) -
 
 async def test_p02_a_node_that_drops_and_stalls_costs_no_second_effect(suite: Suite) -> None:
     ids = await suite.accept(20)
+    suite.node.faults.set({"stall": 1})
     async with processor(suite):
-        await eventually(lambda: suite.node.chain.pooled)
-        suite.node.faults.set(
-            {"timeout_send_next": 6, "drop_next": 6, "refuse_next": 6, "solver_fail_next": 2}
-        )
+        await eventually(lambda: suite.node.chain.pooled == 20)
+        faults = {"timeout_send_next": 6, "drop_next": 6, "refuse_next": 6, "solver_fail_next": 2}
+        suite.node.faults.set(faults | {"stall": 0})
         records = await suite.ended(ids)
     assert {record.status for record in records} == {Status.COMPLETED}
     assert await suite.effects(ids) == {(1, 1)}

@@ -1,10 +1,13 @@
 """P2, at most one effect: a processor killed at any call of any port, and the next one to take over."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import Transition, WriteOutcome
 from tests.harness.wait import eventually
 from tests.unit.processor.support import Gate, Stage, stage
 
@@ -128,3 +131,26 @@ async def test_p02_a_processor_that_lost_its_lease_writes_nothing(tmp_path: Path
             record = await play.record(intent_id)
         assert record.lease is not None and [record.lease.fence] == fences
         assert (record.status, record.transactions, play.chain.sent) == (Status.PENDING, (), [])
+
+
+async def test_p02_a_move_another_made_first_is_not_ours_to_go_on_from(tmp_path: Path) -> None:
+    """The same move by the new holder of the lease: our late one is a repeat, and what follows is theirs."""
+    async with stage(tmp_path) as play:
+        (intent_id,) = await play.accept()
+        real = play.store.transition
+
+        async def overtaken(moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
+            play.store.transition = real  # type: ignore[method-assign]
+            play.clock.advance(seconds=40)
+            (theirs,) = await play.store.claim("thief", limit=1, lease_ms=3_600_000)
+            assert theirs.lease is not None
+            await real([replace(move, fence=theirs.lease.fence) for move in moves])
+            return await real(moves)
+
+        play.store.transition = overtaken  # type: ignore[method-assign]
+        gate = Gate()
+        async with play.processor(gate) as worker:
+            await eventually(lambda: "store.transition" in gate.calls and not worker.claimed)
+            record = await play.record(intent_id)
+        assert (record.status, len(record.transactions), len(play.chain.sent)) == (Status.VERIFIED, 1, 1)
+        assert record.lease is not None and record.lease.owner == "thief"
