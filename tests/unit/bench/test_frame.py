@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench.edge.run import _count, _report
 from bench.edge.run import Measured as Side
+from bench.edge.run import _count, _report
 from bench.frame import BenchError, Report, Row, median_ratio, turns
 
 
