@@ -121,7 +121,9 @@ class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, EventLog, Proto
 class StatusCache(Protocol):
     """Fast statuses; never an older one."""
 
-    async def get_statuses(self, queries: Sequence[StatusQuery]) -> Sequence[StatusAnswer | IntentError | None]:
+    async def get_statuses(
+        self, queries: Sequence[StatusQuery]
+    ) -> Sequence[StatusAnswer | IntentError | None]:
         """Up to 1000. None where no level knows it."""
         ...
 

@@ -164,7 +164,7 @@ class IntentProcessor:
                 return await self._move(record, AFTER[record.status], "CHAIN_STATUS")
             case Do.COMPLETE:
                 solver = str((seen.kept or {}).get("solver_account") or "")
-                return await self._move(record, Status.COMPLETED, "COMPLETED", solver_id=solver)
+                return await self._move(record, Status.COMPLETED, "SOLVED_ON_CHAIN", solver_id=solver)
             case Do.FAIL if decision.error is not None:
                 return await self._fail(record, decision.error)
             case _:
@@ -251,7 +251,7 @@ class IntentProcessor:
             solve = answered_true(record, SOLVE)
             if solve is not None:
                 return await self._move(
-                    record, Status.COMPLETED, "COMPLETED", solver_id=solve.solver_id, transactions=ended
+                    record, Status.COMPLETED, "SOLVED_ON_CHAIN", solver_id=solve.solver_id, transactions=ended
                 )
         try:
             seen = await self.batches.look(record.intent_id)
@@ -269,7 +269,7 @@ class IntentProcessor:
         if decision.do is Do.COMPLETE:
             solver = str((seen.kept or {}).get("solver_account") or "")
             return await self._move(
-                record, Status.COMPLETED, "COMPLETED", solver_id=solver, transactions=ended
+                record, Status.COMPLETED, "SOLVED_ON_CHAIN", solver_id=solver, transactions=ended
             )
         if decision.do is Do.FAIL and decision.error is not None:
             return await self._fail(record, decision.error, transactions=ended)

@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.common.domain.intent import ErrorDetails, ExecutionDetails, IntentEvent, IntentRecord, Receipt
-from services.common.domain.intent import SignedTransaction
+from services.common.domain.intent import (
+    ErrorDetails,
+    ExecutionDetails,
+    IntentEvent,
+    IntentRecord,
+    Receipt,
+    SignedTransaction,
+)
 from services.common.domain.lifecycle import Status
 from services.common.errors import IntentError, Violation
 

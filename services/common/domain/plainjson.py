@@ -17,7 +17,8 @@ BODY_FIELDS: Final = frozenset((*PLAIN_FIELDS, "signed_data", "request_id"))
 
 _SLIPPAGE: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?")
 _RFC3339: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_DEADLINE_NS: Final = 253_402_300_799 * 10**9
@@ -234,4 +235,6 @@ def _is_number(value: object) -> bool:
 
 
 def _is_zero(value: object) -> bool:
-    return value == 0 if isinstance(value, int) else re.fullmatch(r"-?0(\.0+)?([eE].*)?", str(value)) is not None
+    return (
+        value == 0 if isinstance(value, int) else re.fullmatch(r"-?0(\.0+)?([eE].*)?", str(value)) is not None
+    )

@@ -47,7 +47,11 @@ def content_hash(submission: Submission) -> str:
 def canonical_fields(intent: PlainIntent) -> bytes:
     """The seed's fields as sorted, compact JSON; slippage in basis points, deadline in nanoseconds."""
     named = {
-        **{name: getattr(intent, name, None) for name in PLAIN_FIELDS if name not in ("max_slippage", "deadline")},
+        **{
+            name: getattr(intent, name, None)
+            for name in PLAIN_FIELDS
+            if name not in ("max_slippage", "deadline")
+        },
         "max_slippage_bps": intent.max_slippage_bps,
         "deadline_ns": intent.deadline_ns,
     }
