@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import secrets
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -58,7 +59,10 @@ def add_intent(parser: argparse.ArgumentParser) -> None:
         "file", nargs="?", help='JSON file with the intent\'s fields, signed or not; "-" reads standard input'
     )
     group = parser.add_argument_group("fields (in place of a file, or over what it holds)")
-    group.add_argument("--id", help="your name for it: 1 to 128 characters of A-Za-z0-9._:@-")
+    group.add_argument(
+        "--id",
+        help="your name for it: 1 to 128 characters of A-Za-z0-9._:@- (default: made up, for fields given here)",
+    )
     group.add_argument("--user-account", help="the user's account (default: the key's)")
     group.add_argument("--action", help="swap or transfer, or what `intents info` lists")
     group.add_argument("--input-token", help="token given")
@@ -181,6 +185,9 @@ def signed(args: argparse.Namespace, body: Mapping[str, Any], info: SigningInfo)
     fields = {
         name: _plain(value) for name, value in body.items() if name not in ("request_id", "signed_data")
     }
+    if args.file is None:
+        # spelled out by hand, once: a file's id is its author's business, as its repeat must be the same intent
+        fields.setdefault("id", f"intent-{secrets.token_hex(8)}")
     made = sign_body(fields, info, account_of(args), lifetime=args.lifetime, standard=args.standard)
     if body.get("request_id") is not None:
         made["request_id"] = body["request_id"]
