@@ -89,6 +89,7 @@ async def build(
         app = await stack.enter_async_context(
             serve_app(settings, service_names=[SERVICE], register=register, observe=observe)
         )
+        rpc = app.rpc
         shared = Shared(
             edge=edge,
             authenticator=authenticator,
@@ -98,15 +99,14 @@ async def build(
             max_requests=settings.max_concurrent_rpcs,
             max_body_bytes=settings.max_body_bytes,
             origins=settings.cors_origins,
+            ready=lambda: rpc is not None and rpc.is_ready,
         )
-        rpc = app.rpc
         http = await stack.enter_async_context(
             serve_http(
                 shared,
                 observe.registry,
                 host=settings.http_host,
                 port=settings.http_port,
-                ready=lambda: rpc is not None and rpc.is_ready,
             )
         )
         await stack.enter_async_context(hub.running())

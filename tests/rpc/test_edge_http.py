@@ -229,3 +229,24 @@ async def test_origins_are_named_by_setting_only(world: World) -> None:
         preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
         async with edge.http.options("/api/intents", headers=preflight) as response:
             assert response.status == 204 and "POST" in response.headers["Access-Control-Allow-Methods"]
+
+
+async def test_p11_overload_is_shed_with_a_delay_while_health_answers(world: World) -> None:
+    async with running(world, max_concurrent_rpcs=1) as edge:
+        world.store.gate.clear()
+        busy = asyncio.create_task(post(edge, "/api/intents", body()))
+        await eventually(lambda: world.store.creates)
+        async with edge.http.get("/api/info") as shed, edge.http.get("/healthz") as health:
+            assert (shed.status, health.status) == (503, 200) and shed.headers["Retry-After"] == "1"
+            assert (await shed.json(content_type=None))["reason"] == "OVERLOADED"
+        world.store.gate.set()
+        assert (await busy)[0] == 202
+        assert (await get(edge, "/api/info"))[0] == 200
+
+
+async def test_a_call_ends_with_its_deadline(world: World) -> None:
+    async with running(world, default_deadline_ms=100) as edge:
+        world.store.gate.clear()
+        status, problem = await post(edge, "/api/intents", body())
+        world.store.gate.set()
+    assert (status, problem["reason"]) == (504, "DEADLINE_EXCEEDED")

@@ -1,6 +1,6 @@
 """What the handlers of one HTTP server share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ HEADERS: Final = web.RequestKey("headers", dict[str, str])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """`deadline` in seconds; `max_requests` at once before OVERLOADED is answered."""
+    """`deadline` in seconds; `max_requests` at once before OVERLOADED is answered; `ready` is False while draining."""
 
     edge: Edge
     authenticator: Authenticator
@@ -34,6 +34,7 @@ class Shared:
     max_requests: int
     max_body_bytes: int
     origins: Sequence[str]
+    ready: Callable[[], bool]
 
 
 def caller(shared: Shared, request: web.Request) -> Caller:

@@ -72,6 +72,9 @@ class Surround:
             response = await self._caught(request, handler, route)
         if not response.prepared:
             response.headers.update(headers)
+            if not self._shared.ready():
+                # a client that keeps its connection would find it closed the next time
+                response.force_close()
             if route.startswith("/api/"):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -1,7 +1,7 @@
 """The HTTP server of one edge."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,12 +50,12 @@ class HttpServer:
 
 @asynccontextmanager
 async def serve_http(
-    shared: Shared, registry: CollectorRegistry, *, host: str, port: int, ready: Callable[[], bool]
+    shared: Shared, registry: CollectorRegistry, *, host: str, port: int
 ) -> AsyncIterator[HttpServer]:
     """Serve until left. Port 0 takes a free one. Raises CannotListen."""
     app = web.Application(middlewares=[Surround(shared).middleware()], client_max_size=shared.max_body_bytes)
     Routes(shared).add_to(app)
-    add_routes(app, registry, ready)
+    add_routes(app, registry, shared.ready)
     sockets = Sockets(shared)
     sockets.attach(app)
     runner = _Runner(
