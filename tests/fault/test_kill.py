@@ -55,6 +55,7 @@ async def test_p01_p02_p05_kill_9_loses_and_doubles_nothing(shape: Shape, victim
         # a first part is on its way, some of it verified, when the process dies; the rest comes while it is gone
         await asyncio.gather(*(accept(client, body) for body in bodies[:5]))
         await eventually(lambda: any(told[-1][0] >= 2 for told in by_grpc.told.values()), TIME)
+        assert by_grpc.missing(ids[:5]), "none is in flight any more"
         late = [asyncio.create_task(accept(client, body)) for body in bodies[5:]]
         await process.kill9()
         await process.start()

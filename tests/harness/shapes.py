@@ -119,7 +119,8 @@ async def embedded(folder: Path, **settings: Any) -> AsyncIterator[Shape]:
 @asynccontextmanager
 async def processes(cluster: Cluster) -> AsyncIterator[Shape]:
     """A client's view of a cluster; whatever of it does not run is started first."""
-    await cluster.start()
+    if not all(process.running for process in cluster.processes.values()):
+        await cluster.start()
     settings = load(ServiceSettings, prog="test", env={"PORT": "0", "ADMIN_PORT": "0"}, argv=[])
     target = f"127.0.0.1:{cluster.ports['store']}"
     async with (
