@@ -63,7 +63,12 @@ class Surround:
     async def _answered(self, request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID, "")
         request_id = given if ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
-        headers = {REQUEST_ID: request_id, "X-Content-Type-Options": "nosniff", **self._cors(request)}
+        headers = {
+            REQUEST_ID: request_id,
+            "Server": "intents",
+            "X-Content-Type-Options": "nosniff",
+            **self._cors(request),
+        }
         # an event stream sends its headers before it returns
         request[HEADERS] = headers
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:

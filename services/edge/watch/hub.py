@@ -16,7 +16,7 @@ from services.common.observe import logs
 from services.edge.observe import Vocabulary
 from services.edge.ports import NotifierPort, StorePort
 from services.edge.watch.feed import Feed, Name, intents, principals
-from services.edge.watch.mailbox import Encoded, Mailbox
+from services.edge.watch.mailbox import MAX_INTENTS, Encoded, Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Hub:
 
         `kind` labels the metric. Raises WATCH_LIMIT, DRAINING, DEPENDENCY_UNAVAILABLE.
         """
-        box = self._new_box(kind, principal)
+        box = self._new_box(kind, principal, len(intent_ids))
         names = intents(intent_ids)
 
         def listen(_: str) -> None:
@@ -111,7 +111,7 @@ class Hub:
     @asynccontextmanager
     async def watching_mine(self, kind: str, principal: str) -> AsyncIterator[Mailbox]:
         """The same for every intent of the principal; the mailbox's `start` is where in the log it begins."""
-        box = self._new_box(kind, principal)
+        box = self._new_box(kind, principal, MAX_INTENTS)
         names = principals([principal])
 
         def listen(cursor: str) -> None:
@@ -134,7 +134,7 @@ class Hub:
             found += [record for record in records if record is not None and record.principal == principal]
         return found
 
-    def _new_box(self, kind: str, principal: str) -> Mailbox:
+    def _new_box(self, kind: str, principal: str, most: int) -> Mailbox:
         if self._closed is not None:
             raise self._closed
         if len(self._boxes) >= self.limits.max_watchers:
@@ -143,7 +143,7 @@ class Hub:
                 f"All {self.limits.max_watchers} watches of this replica are taken.",
                 retry_after=1,
             )
-        box = Mailbox(principal, limit=self.limits.queue, on_conflate=self._seen.conflations().inc)
+        box = Mailbox(principal, limit=self.limits.queue, most=most, on_conflate=self._seen.conflations().inc)
         self._boxes.add(box)
         self._seen.watchers(kind).inc()
         return box

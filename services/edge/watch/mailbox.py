@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar, cast
 from services.common.domain.intent import IntentEvent
 from services.common.errors import IntentError, Reason
 
-MAX_INTENTS: Final = 10_000
-"""Intents whose latest state is kept for a slow watcher; one that falls further behind resumes by its cursor."""
+MAX_INTENTS: Final = 1_000
+"""Intents whose latest state is kept for a slow watcher of everything; one that falls further behind resumes by
+its cursor, which names them until all are told."""
 
 T = TypeVar("T")
 
@@ -50,13 +51,14 @@ class Taken:
 
 
 class Mailbox:
-    """One watcher's events in order; above `limit` only the latest of each intent."""
+    """One watcher's events in order; above `limit` only the latest of each intent, of at most `most` of them."""
 
     __slots__ = (
         "_entries",
         "_error",
         "_latest",
         "_limit",
+        "_most",
         "_on_conflate",
         "_ready",
         "cursor",
@@ -64,13 +66,21 @@ class Mailbox:
         "start",
     )
 
-    def __init__(self, principal: str, *, limit: int, on_conflate: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        principal: str,
+        *,
+        limit: int,
+        most: int = MAX_INTENTS,
+        on_conflate: Callable[[], None] = lambda: None,
+    ) -> None:
         self.principal = principal
         self.start = ""
         """The log's position everything comes after."""
         self.cursor = ""
         """The log's position after all that was pushed; empty in the midst of what shares one position."""
         self._limit = limit
+        self._most = most
         self._on_conflate = on_conflate
         self._entries: list[Entry] = []
         self._latest: dict[str, Entry] | None = None
@@ -136,6 +146,6 @@ class Mailbox:
             entry = before
         first = entry.first if before is None else min(before.first, entry.first)
         self._latest[intent_id] = Entry(first, entry.encoded)
-        if len(self._latest) > MAX_INTENTS:
+        if len(self._latest) > self._most:
             del self._latest[intent_id]
             self.fail(IntentError(Reason.DRAINING, "The watch fell too far behind; resume from its cursor."))

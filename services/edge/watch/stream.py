@@ -148,14 +148,16 @@ class _Mine:
 
     async def _replay(self, start: Position) -> AsyncIterator[Told]:
         """What happened since the cursor, from the log itself."""
-        self._base = start.log
+        self._base, self._ahead = start.log, dict(start.passed)
         for key, version in start.passed.items():
             self._remember(key, version)
-        self._partial = dict(start.passed)
         while True:
             page = await self._hub.store.list_events(self._base)
             for event in page.events:
-                if event.principal == self._principal and self._is_new(event):
+                if event.principal != self._principal:
+                    continue
+                self._reach(event)
+                if self._is_new(event):
                     yield self._tell(Encoded(event), event.version)
             if page.cursor != self._base:
                 self._base, self._partial = page.cursor, {}
@@ -164,25 +166,25 @@ class _Mine:
 
     async def _join(self, live_from: str) -> None:
         """The feed may lag behind the log: what it will tell again is noted, and left out then."""
+        ahead: dict[bytes, int] = {}
         cursor = live_from
         while True:
             page = await self._hub.store.list_events(cursor)
             for event in page.events:
                 key = key_of(event.intent_id)
                 if event.principal == self._principal and event.version <= self._last.get(key, 0):
-                    self._ahead[key] = max(event.version, self._ahead.get(key, 0))
+                    ahead[key] = max(event.version, ahead.get(key, 0))
             cursor = page.cursor
             if page.at_end:
                 break
-        self._partial = {}
+        self._ahead, self._partial = ahead, {}
 
     def _pass_on(self, taken: Taken) -> list[Told]:
         found = []
         for entry in taken.entries:
             event = entry.encoded.event
             key = key_of(event.intent_id)
-            if event.version >= self._ahead.get(key, event.version + 1):
-                del self._ahead[key]
+            self._reach(event)
             new = self._is_new(event)
             known = self._last.get(key)
             if new:
@@ -194,6 +196,13 @@ class _Mine:
                 first = entry.first if known is None or not taken.conflated else known + 1
                 found.append(Told(self._cursor(), entry.encoded, first))
         return found
+
+    def _reach(self, event: IntentEvent) -> None:
+        """What was told ahead of its place is kept only until the position has passed its place."""
+        key = key_of(event.intent_id)
+        if event.version >= self._ahead.get(key, event.version + 1):
+            del self._ahead[key]
+            self._partial[key] = event.version
 
     def _is_new(self, event: IntentEvent) -> bool:
         return event.version > self._last.get(key_of(event.intent_id), 0)

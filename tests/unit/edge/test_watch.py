@@ -16,7 +16,7 @@ from services.common.errors import IntentError, Reason
 from services.common.observe import Observe
 from services.edge.model import Caller
 from services.edge.observe import Vocabulary
-from services.edge.watch.cursor import Position, Versions, mine_from_text, mine_to_text
+from services.edge.watch.cursor import Position, Versions, key_of, mine_from_text, mine_to_text
 from services.edge.watch.feed import Feed, Name, intents, principals
 from services.edge.watch.hub import Hub, WatchLimits
 from services.edge.watch.mailbox import MAX_INTENTS, Encoded, Mailbox
@@ -252,3 +252,22 @@ async def test_p05_a_page_told_in_parts_can_be_resumed_in_its_midst() -> None:
                 rest = await some(resumed, 6 - index)
             names = [later.moved.event.intent_id for later in told[index + 1 :] if later.moved is not None]
             assert [name for name, _, _ in rest] == names
+
+
+async def test_p05_what_was_told_ahead_is_not_told_again_however_often_one_resumes() -> None:
+    world = World(SystemClock())
+    async with hub_over(world) as hub:
+        await create(world, *(f"i{number}" for number in range(600)))
+        # told already, in a page of the log that is not the first
+        passed = {key_of("i550"): 1, key_of("i3"): 1}
+        cursor = mine_to_text(CALLER.principal, Position("0", passed))
+        seen: list[str] = []
+        for _ in range(4):
+            resumed = watch(hub, CALLER, [], cursor, kind="test")
+            async with aclosing(cast(Any, resumed)):
+                for _ in range(170 if len(seen) < 510 else 88):
+                    told = await anext(resumed)
+                    assert told.moved is not None
+                    seen.append(told.moved.event.intent_id)
+                    cursor = told.cursor
+    assert seen == [f"i{number}" for number in range(600) if number not in (3, 550)]
