@@ -163,3 +163,11 @@ async def test_a_drain_sends_clients_away(world: World) -> None:
         await edge.app.drain()
         await asyncio.wait_for(gone, 5)
         assert not client.inner.connected
+
+
+async def test_p11_connections_are_limited_whether_or_not_they_say_who_they_are(world: World) -> None:
+    async with running(world, max_watchers=2) as edge:
+        path = "/socket.io/?EIO=4&transport=polling"
+        async with edge.http.get(path) as one, edge.http.get(path) as two, edge.http.get(path) as three:
+            assert [one.status, two.status, three.status] == [200, 200, 503]
+            assert (await three.json(content_type=None))["reason"] == "OVERLOADED"

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from typing import Final, cast
 
 from aiohttp import web
@@ -25,8 +26,10 @@ _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Last-Event-ID, X-Request
 class Surround:
     """The one middleware of a server."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, crowded: Callable[[], bool]) -> None:
+        """`crowded`: no further socket.io connection can be taken."""
         self._shared = shared
+        self._crowded = crowded
         self._in_flight = 0
 
     def middleware(self) -> Middleware:
@@ -36,6 +39,12 @@ class Surround:
         async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
             route = _route(request)
             if route == SOCKET_IO:
+                if "sid" not in request.query and self._crowded():
+                    return refuse(
+                        IntentError(
+                            Reason.OVERLOADED, "All connections of this replica are taken.", retry_after=1
+                        )
+                    )
                 return await handler(request)
             return await self._served(request, handler, route)
 

@@ -53,10 +53,11 @@ async def serve_http(
     shared: Shared, registry: CollectorRegistry, *, host: str, port: int
 ) -> AsyncIterator[HttpServer]:
     """Serve until left. Port 0 takes a free one. Raises CannotListen."""
-    app = web.Application(middlewares=[Surround(shared).middleware()], client_max_size=shared.max_body_bytes)
+    sockets = Sockets(shared)
+    surround = Surround(shared, sockets.crowded)
+    app = web.Application(middlewares=[surround.middleware()], client_max_size=shared.max_body_bytes)
     Routes(shared).add_to(app)
     add_routes(app, registry, shared.ready)
-    sockets = Sockets(shared)
     sockets.attach(app)
     runner = _Runner(
         app,

@@ -121,6 +121,10 @@ class Sockets:
         """Answer under /socket.io/ of `app`."""
         self.server.attach(app, socketio_path="socket.io")
 
+    def crowded(self) -> bool:
+        """No further connection can be taken, of those that never say who they are either."""
+        return len(self.server.eio.sockets) >= self.shared.edge.hub.limits.max_watchers
+
     async def aclose(self) -> None:
         """Close every connection. Idempotent."""
         for sid in list(self._clients):
@@ -157,10 +161,6 @@ class Sockets:
             authorization = f"Bearer {auth['token']}"
         try:
             caller = self.shared.authenticator.caller(authorization, address)
-            if len(self._clients) >= self.shared.edge.hub.limits.max_watchers:
-                raise IntentError(
-                    Reason.WATCH_LIMIT, "All connections of this replica are taken.", retry_after=1
-                )
         except IntentError as error:
             raise socketio.exceptions.ConnectionRefusedError(error.message, problem(error)) from None
         self._clients[sid] = _Client(caller)
