@@ -18,8 +18,10 @@ RUN /app/bin/python -m tools.generate \
  && /app/bin/pip uninstall --yes --quiet buf-bin grpcio-tools hatchling mypy-protobuf pip
 
 FROM ${BASE}
-# the interpreter is the base's; the account exists so that the process never runs as root
-RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin intents
+# the interpreter is the base's; the account exists so that the process never runs as root;
+# a named volume mounted on the folder belongs to it too
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin intents \
+ && install --directory --owner intents --group intents /var/lib/intents
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
