@@ -1,8 +1,8 @@
 """Reading the event log: pages by cursor, fair over partitions, and following it live."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from typing import Any, Final
 
 from services.common.clock import Clock
 from services.common.domain.outcomes import EventPage
@@ -12,6 +12,8 @@ from services.store.model import MAX_EVENTS, decode_cursor, encode_cursor
 from services.store.ports import Document, Storage
 
 DEFAULT_LIMIT: Final = 500
+LONGEST_QUIET: Final = 5.0
+"""Seconds without events after which a watcher is told its position: longer silence means a lost connection."""
 
 
 class LogReader:
@@ -57,20 +59,20 @@ class LogReader:
         )
 
     async def watch(self, cursor: str, *, tail: bool) -> AsyncGenerator[EventPage, None]:
-        """The first page at once, then whatever comes."""
+        """The first page at once, then whatever comes; an empty one after LONGEST_QUIET without anything."""
         self._watchers += 1
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._keep_looking())
         try:
-            first = True
+            first, quiet = True, False
             while not self._closed:
                 news = self._news
                 page = await self.page(cursor, DEFAULT_LIMIT, tail=tail and first)
-                if page.events or first:
+                if page.events or first or quiet:
                     yield page
-                cursor, first = page.cursor, False
+                cursor, first, quiet = page.cursor, False, False
                 if page.at_end and not self._closed:
-                    await news.wait()
+                    quiet = not await _within(news.wait(), LONGEST_QUIET)
             raise IntentError(Reason.DRAINING, "The store is going away; resume with the last cursor.")
         finally:
             self._watchers -= 1
@@ -107,6 +109,16 @@ class LogReader:
             if list(heads) != list(seen):
                 seen = heads
                 self.wake()
+
+
+async def _within(work: Coroutine[Any, Any, Any], seconds: float) -> bool:
+    """Whether `work` ended in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return False
+    return True
 
 
 def _unbroken(events: Sequence[Document], after: int) -> list[Document]:

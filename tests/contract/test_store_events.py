@@ -11,6 +11,7 @@ import pytest
 from services.common.domain.intent import IntentEvent
 from services.common.domain.outcomes import EventPage
 from services.common.errors import IntentError, Reason
+from services.store import log
 from services.store.model import decode_cursor, partition_of
 from tests.unit.store.support import (
     Bench,
@@ -165,3 +166,15 @@ async def test_p05_a_reader_waits_at_a_gap(tmp_path: Path) -> None:
         page = await bench.store.list_events(page.cursor)
         assert [one.intent_id for one in page.events] == ["i-1", "i-2"]
         connection.close()
+
+
+async def test_a_watcher_of_a_quiet_log_is_told_its_position(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "LONGEST_QUIET", 0.05)
+    async with asyncio.timeout(20), aclosing(bench.store.watch_events()) as pages:
+        first, second, third = [await anext(pages) for _ in range(3)]
+        assert not (first.events or second.events or third.events)
+        assert first.cursor == second.cursor == third.cursor
+        await created(bench.store, "later")
+        assert [event.intent_id for event in await collect(pages, 1)] == ["later"]
