@@ -1,6 +1,7 @@
 """Reading the event log: pages by cursor, fair over partitions, and following it live."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any, Final
 
@@ -26,11 +27,13 @@ class LogReader:
         self._watchers = 0
         self._poller: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._reads: dict[str, asyncio.Task[EventPage]] = {}
         self._closed = False
 
     def wake(self) -> None:
         """There may be events."""
         news, self._news = self._news, asyncio.Event()
+        self._reads = {}
         news.set()
 
     async def close(self) -> None:
@@ -67,7 +70,7 @@ class LogReader:
             first, quiet = True, False
             while not self._closed:
                 news = self._news
-                page = await self.page(cursor, DEFAULT_LIMIT, tail=tail and first)
+                page = await self._next(cursor, tail=tail and first)
                 if page.events or first or quiet:
                     yield page
                 cursor, first, quiet = page.cursor, False, False
@@ -76,6 +79,19 @@ class LogReader:
             raise IntentError(Reason.DRAINING, "The store is going away; resume with the last cursor.")
         finally:
             self._watchers -= 1
+
+    async def _next(self, cursor: str, *, tail: bool) -> EventPage:
+        """The page after `cursor`, read once for all watchers who are there since the same wake."""
+        if tail:
+            return await self.page(cursor, DEFAULT_LIMIT, tail=True)
+        read = self._reads.get(cursor)
+        if read is None:
+            # a context of its own: the read outlives the watcher that happened to be first
+            reading = self.page(cursor, DEFAULT_LIMIT, tail=False)
+            read = asyncio.create_task(reading, context=contextvars.Context())
+            read.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._reads[cursor] = read
+        return await asyncio.shield(read)
 
     async def _take(self, positions: list[int], limit: int) -> tuple[list[Document], bool]:
         """Moves `positions` on. A share for every partition, then the room left for those that have more."""

@@ -105,9 +105,11 @@ class Relay:
             del self._workers[partition]
 
     async def relay(self, document: Document) -> None:
-        """Every outbox entry of one intent. `document` may be older than what is stored."""
+        """Every outbox entry of one intent. `document` may be older than what is stored, and a part of it."""
         partition = partition_of(document["_id"], len(self._waiting))
         now: Document | None = document
+        if "history" not in document:
+            now = await self._outbox.reread(document["_id"])
         while now is not None and now["outbox"]:
             entry = now["outbox"][0]
             done = await self._relay_entry(now, partition, entry["version"], entry["sequence"])

@@ -64,6 +64,8 @@ INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (
     (("principal", 1), ("createdAt", -1), ("_id", -1)),
     (("createdAt", -1), ("_id", -1)),
 )
+_AHEAD: Final = 4
+"""Events of a partition looked for by their exact ids before a range is read."""
 _STANDING: Final = {"principal": 1, "contentHash": 1, "createdAt": 1}
 
 
@@ -255,14 +257,25 @@ class MongoStorage:
 
     async def read_log(self, after: Mapping[int, int], each: int) -> Mapping[int, Sequence[Document]]:
         async with reachable():
-            # one look at the next of each tells where there is anything to read
-            following = [event_id(partition, sequence + 1) for partition, sequence in after.items()]
-            probe = self._events.find({"_id": {"$in": following}}, {"partition": 1})
-            partitions = [one["partition"] for one in await probe.to_list(None)]
-            found = await together(
-                [self._read(partition, after[partition], each) for partition in partitions]
-            )
-        return dict(zip(partitions, found, strict=True))
+            # those that keep up need one look by exact ids; only who is behind needs a range of its own
+            found = await self._following(after)
+            behind = [one for one, events in found.items() if len(events) == _AHEAD and each > _AHEAD]
+            ranges = await together([self._read(one, after[one], each) for one in behind])
+        return {one: events[:each] for one, events in found.items()} | dict(zip(behind, ranges, strict=True))
+
+    async def _following(self, after: Mapping[int, int]) -> dict[int, list[Document]]:
+        """By partition, in order, the next _AHEAD events after a sequence, as far as they are there."""
+        ids = [
+            event_id(partition, sequence + step)
+            for partition, sequence in after.items()
+            for step in range(1, _AHEAD + 1)
+        ]
+        found: dict[int, list[Document]] = {}
+        for event in await self._events.find({"_id": {"$in": ids}}).to_list(None):
+            found.setdefault(event["partition"], []).append(event)
+        for events in found.values():
+            events.sort(key=lambda event: int(event["sequence"]))
+        return found
 
     async def _read(self, partition: int, after: int, limit: int) -> list[Document]:
         where = {"_id": {"$gt": event_id(partition, after), "$lt": event_id(partition + 1, 0)}}
@@ -270,11 +283,11 @@ class MongoStorage:
 
     async def heads(self) -> Sequence[int]:
         async with reachable():
-            following = [event_id(partition, head + 1) for partition, head in enumerate(self._heads)]
-            probe = self._events.find({"_id": {"$in": following}}, {"partition": 1})
-            partitions = [one["partition"] for one in await probe.to_list(None)]
-            newest = await together([self._newest(partition) for partition in partitions])
-        for partition, sequence in zip(partitions, newest, strict=True):
+            found = await self._following(dict(enumerate(self._heads)))
+            far = [one for one, events in found.items() if len(events) == _AHEAD]
+            newest = await together([self._newest(partition) for partition in far])
+        near = {one: int(events[-1]["sequence"]) for one, events in found.items()}
+        for partition, sequence in (near | dict(zip(far, newest, strict=True))).items():
             self._heads[partition] = max(self._heads[partition], sequence)
         return list(self._heads)
 
@@ -290,7 +303,9 @@ class MongoStorage:
 
     async def waiting(self, limit: int) -> Sequence[Document]:
         async with reachable():
-            return await self._intents.find({"outbox.version": {"$gte": 1}}, limit=limit).to_list(None)
+            # no more of them than it takes to see which are not in hand already
+            left = self._intents.find({"outbox.version": {"$gte": 1}}, {"outbox": 1}, limit=limit)
+            return await left.to_list(None)
 
     async def reread(self, intent_id: str) -> Document | None:
         async with reachable():
