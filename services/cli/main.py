@@ -42,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code. Never a traceback for what a user or a server did."""
-    args = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if any("\ud800" <= character <= "\udfff" for text in given for character in text):
+        print("intents: an argument holds bytes that are not UTF-8 text; type it anew", file=sys.stderr)
+        return exits.USAGE
+    args = parser().parse_args(given)
     # the library's own lines about connections say nothing that ours don't
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:

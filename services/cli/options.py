@@ -24,7 +24,9 @@ Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 MAX_BODY_BYTES: Final = 1 << 20
-_LIFETIME: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+_LIFETIME: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
+_LONGEST: Final = timedelta(days=3650)
+_WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -95,12 +97,22 @@ def lifetime(text: str) -> timedelta:
     match = _LIFETIME.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30s, 10m or 2h")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    found = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    if found > _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than {_LONGEST.days}d")
+    return found
 
 
 def seconds(text: str) -> float:
     """As `lifetime`, in seconds; a bare number counts as seconds."""
-    return lifetime(text if not text.isdigit() else f"{text}s").total_seconds()
+    return lifetime(text if not text.isdecimal() else f"{text}s").total_seconds()
+
+
+def whole(text: str) -> int:
+    """0 to 999999999; argparse's error otherwise."""
+    if _WHOLE.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 999999999")
+    return int(text)
 
 
 def client_of(args: argparse.Namespace) -> Client:
@@ -117,6 +129,8 @@ def client_of(args: argparse.Namespace) -> Client:
             raise Failure(
                 exits.USAGE, f"the token file {args.token_file} does not hold one token on one line"
             )
+    if not args.target.strip():
+        raise Failure(exits.USAGE, "name the edge with --target, such as 127.0.0.1:50051")
     return connect(args.target, token=token, deadline=args.deadline, tls=args.tls or None)
 
 
@@ -195,7 +209,7 @@ def signed(args: argparse.Namespace, body: Mapping[str, Any], info: SigningInfo)
 
 
 def _number(text: str) -> object:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else Number(text)
+    return int(text) if _WHOLE.fullmatch(text) else Number(text)
 
 
 def _plain(value: object) -> object:

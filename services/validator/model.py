@@ -101,4 +101,6 @@ _NOTHING: Final = PlainIntent(
 
 def shown(text: str, limit: int = 60) -> str:
     """A stranger's text as messages quote it: printable ASCII, cut short."""
-    return ascii(text if len(text) <= limit else text[: limit - 3] + "...")
+    quoted = ascii(text if len(text) <= limit else text[: limit - 3] + "...")
+    # what is not ASCII grows as it is escaped; messages have a bound on every transport
+    return quoted if len(quoted) <= 2 * limit else f"{quoted[: 2 * limit - 4]}...{quoted[0]}"

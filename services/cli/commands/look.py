@@ -20,7 +20,7 @@ def add(commands: options.Commands) -> None:
 
     status = commands.add_parser("status", help="the status of an intent, from the cache")
     status.add_argument("id")
-    status.add_argument("--min-version", type=int, default=0, help="take no answer older than this version")
+    status.add_argument("--min-version", type=options.whole, default=0, help="take no answer older than this version")
     options.add_common(status)
     status.set_defaults(run=run_status)
 
@@ -28,7 +28,7 @@ def add(commands: options.Commands) -> None:
     listing.add_argument("--user-account", default="", help="only this user's")
     listing.add_argument("--status", choices=tuple(STATUSES), help="only this status")
     listing.add_argument("--action", default="", help="only this action")
-    listing.add_argument("--limit", type=int, default=50, help="most to show (default 50)")
+    listing.add_argument("--limit", type=options.whole, default=50, help="most to show (default 50)")
     options.add_common(listing)
     listing.set_defaults(run=run_list)
 
@@ -65,7 +65,7 @@ async def run_get(args: argparse.Namespace) -> int:
 
 async def run_status(args: argparse.Namespace) -> int:
     async with options.client_of(args) as client:
-        answer = await client.status(args.id, min_version=max(0, args.min_version))
+        answer = await client.status(args.id, min_version=args.min_version)
     age = answer.age.seconds + answer.age.nanos / 1e9
     shown = {
         "intentId": answer.intent_id,

@@ -15,7 +15,7 @@ OPTIONAL_FIELDS: Final = ("min_output_amount", "max_slippage", "deadline")
 PLAIN_FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
 BODY_FIELDS: Final = frozenset((*PLAIN_FIELDS, "signed_data", "request_id"))
 
-_SLIPPAGE: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?")
+_SLIPPAGE: Final = re.compile(r"(0|[1-9][0-9]{0,8})(?:\.([0-9]{1,2}))?")
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
@@ -167,13 +167,13 @@ def signed_from_json(value: object) -> SignedData:
     standard = wrong.text("signed_data.standard", value.get("standard"))
     raw = value.get("payload")
     payload: Nep413Payload | str = ""
-    if standard == "nep413":
-        if isinstance(raw, Mapping):
-            payload = _nep413(raw, wrong)
-        else:
-            wrong.add("signed_data.payload", "must be an object for nep413")
+    # whether the standard is known, and whether this is its form, is for the validator to say
+    if isinstance(raw, Mapping):
+        payload = _nep413(raw, wrong)
+    elif isinstance(raw, str) and not isinstance(raw, Number):
+        payload = raw
     else:
-        payload = wrong.text("signed_data.payload", raw)
+        wrong.add("signed_data.payload", "must be an object or a string")
     key = value.get("public_key")
     signed = SignedData(
         standard=standard,

@@ -215,3 +215,10 @@ async def test_waiting_for_the_end_of_an_intent() -> None:
 
     async with edge(Script(WatchIntents=life, GetIntent=record)) as client:
         assert (await client.wait("a", timeout=5)).version == 4
+
+
+async def test_p10_a_message_too_large_for_grpc_itself_is_no_rate_limit() -> None:
+    async with edge(Script(GetInfo=info)) as client:
+        with pytest.raises(InvalidArgument) as refused:
+            await client.submit(pb.Submission(request_id="x" * (5 << 20)))
+    assert refused.value.reason == "PAYLOAD_TOO_LARGE"

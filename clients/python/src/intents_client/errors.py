@@ -190,4 +190,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> IntentsError:
                 break
             if status.code == code.value[0]:
                 return from_status(status)
-    return BY_STATUS.get(code.name, IntentsError)("", error.details() or code.name, status=code.name)
+    said = error.details() or code.name
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in said:
+        # said by gRPC itself, before the service saw anything: waiting would not help
+        return InvalidArgument("PAYLOAD_TOO_LARGE", "The message is larger than the server takes.")
+    return BY_STATUS.get(code.name, IntentsError)("", said, status=code.name)

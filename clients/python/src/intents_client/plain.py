@@ -16,6 +16,8 @@ from intents.v1 import types_pb2 as types_pb
 REQUIRED_FIELDS: Final = ("id", "user_account", "action", "input_token", "input_amount", "output_token")
 PLAIN_FIELDS: Final = (*REQUIRED_FIELDS, "min_output_amount", "max_slippage", "deadline")
 _BODY_FIELDS: Final = frozenset((*PLAIN_FIELDS, "signed_data", "request_id"))
+_SIGNED_FIELDS: Final = frozenset(("standard", "payload", "public_key", "signature"))
+_NEP413_FIELDS: Final = frozenset(("message", "nonce", "recipient", "callbackUrl"))
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
@@ -43,7 +45,9 @@ def deadline_ns(value: object) -> int:
     else:
         match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise BodyError("deadline", "must be RFC 3339 with an offset, such as 2026-11-23T12:00:00Z")
+            raise BodyError(
+                "deadline", "must be RFC 3339 with an offset and at most 9 decimals, or integer nanoseconds"
+            )
         day, clock, fraction, offset = match.groups()
         try:
             moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}")
@@ -57,14 +61,14 @@ def deadline_ns(value: object) -> int:
 
 def slippage_bps(value: object) -> int:
     """Percent with at most 2 decimals -> basis points. Raises BodyError."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise BodyError("max_slippage", "must be a number, in percent")
     try:
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            raise InvalidOperation
         scaled = Decimal(str(value)) * 100
         if not 0 <= scaled < 2**32 or scaled != int(scaled):
             raise InvalidOperation
     except InvalidOperation:
-        raise BodyError("max_slippage", "must be a number of percent with at most 2 decimals") from None
+        raise BodyError("max_slippage", "must be a plain number of percent with at most 2 decimals") from None
     return int(scaled)
 
 
@@ -73,12 +77,11 @@ def submission_from_body(body: Mapping[str, Any]) -> service_pb.Submission:
 
     Raises BodyError for a value that has no place in the message.
     """
-    unknown = [name for name in body if name not in _BODY_FIELDS]
-    if unknown:
-        raise BodyError(str(unknown[0]), "is not a field of an intent")
+    _only(body, _BODY_FIELDS, "", "an intent")
     intent = types_pb.PlainIntent()
     for name in REQUIRED_FIELDS:
-        setattr(intent, name, _text(body, name))
+        # missing as in JavaScript's !intent[field]
+        setattr(intent, name, "" if body.get(name) in (None, "", False, 0) else _text(body, name))
     if body.get("min_output_amount") is not None:
         intent.min_output_amount = _text(body, "min_output_amount")
     if body.get("max_slippage") is not None:
@@ -94,34 +97,49 @@ def submission_from_body(body: Mapping[str, Any]) -> service_pb.Submission:
 def _signed(value: object) -> types_pb.SignedData:
     if not isinstance(value, Mapping):
         raise BodyError("signed_data", "must be an object")
+    _only(value, _SIGNED_FIELDS, "signed_data.", "signed data")
     signed = types_pb.SignedData(
-        standard=_text(value, "standard"),
-        public_key=_text(value, "public_key"),
-        signature=_text(value, "signature"),
+        standard=_text(value, "standard", "signed_data."),
+        public_key=_text(value, "public_key", "signed_data."),
+        signature=_text(value, "signature", "signed_data."),
     )
     payload = value.get("payload")
     if isinstance(payload, str):
-        signed.text = payload
+        signed.text = _text(value, "payload", "signed_data.")
     elif isinstance(payload, Mapping):
-        signed.nep413.message = _text(payload, "message")
-        signed.nep413.recipient = _text(payload, "recipient")
+        where = "signed_data.payload."
+        _only(payload, _NEP413_FIELDS, where, "a nep413 payload")
+        signed.nep413.message = _text(payload, "message", where)
+        signed.nep413.recipient = _text(payload, "recipient", where)
         try:
-            signed.nep413.nonce = base64.b64decode(_text(payload, "nonce"), validate=True)
-        except binascii.Error:
-            raise BodyError("signed_data.payload.nonce", "must be base64 of 32 bytes") from None
+            signed.nep413.nonce = base64.b64decode(_text(payload, "nonce", where), validate=True)
+        except (binascii.Error, ValueError) as error:
+            if isinstance(error, BodyError):
+                raise
+            raise BodyError(f"{where}nonce", "must be base64 of 32 bytes") from None
         if payload.get("callbackUrl") is not None:
-            signed.nep413.callback_url = _text(payload, "callbackUrl")
+            signed.nep413.callback_url = _text(payload, "callbackUrl", where)
     else:
         raise BodyError("signed_data.payload", "must be an object or a string")
     return signed
 
 
-def _text(body: Mapping[str, Any], name: str) -> str:
+def _only(value: Mapping[str, Any], allowed: frozenset[str], where: str, what: str) -> None:
+    for name in value:
+        if name not in allowed:
+            raise BodyError(f"{where}{str(name)[:64]}", f"is not a field of {what}")
+
+
+def _text(body: Mapping[str, Any], name: str, where: str = "") -> str:
     value = body.get(name)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BodyError(name, "must be a string")
+        raise BodyError(where + name, "must be a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BodyError(where + name, "holds a lone surrogate") from None
     return value
 
 
