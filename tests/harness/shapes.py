@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 MANY = 1_000_000
 """Submissions per address: the limit is not what these tests are about."""
 VERIFIER = "verifier.near"
+OTLP = "otlp"
+"""The name of that port among a cluster's."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Shape:
     session: aiohttp.ClientSession
     cluster: Cluster | None = None
     embedded: Embedded | None = None
+    otlp_port: int = 0
+    """Where the processes send spans of traces their callers sample: start a receiver there."""
 
     async def devnet(self, method: str, **params: Any) -> Any:
         """A JSON-RPC call of devnet's own, `devnet_counts` for one."""
@@ -138,6 +142,7 @@ async def processes(cluster: Cluster) -> AsyncIterator[Shape]:
             chain=NearChain(transport, VERIFIER),
             session=session,
             cluster=cluster,
+            otlp_port=cluster.ports[OTLP],
         )
 
 
@@ -170,13 +175,21 @@ def make_cluster(folder: Path, *, env: Mapping[str, str] | None = None) -> Clust
         mongodb_url = servers.mongo_java(folder / "mongo-java", on_disk=False).start().url
     if mongodb_url:
         mongodb_url = servers.mongo_database_url(mongodb_url, f"intents_{os.urandom(6).hex()}")
+    taken = ports.free() | {OTLP: servers.free_port()}
     paths = os.pathsep.join(str(ROOT / part) for part in (".", "gen/python", "clients/python/src"))
     return Cluster(
         folder,
-        ports=ports.free(),
+        ports=taken,
         redis_url=REDIS_URL or None,
         mongodb_url=mongodb_url or None,
-        env={"RATE_LIMIT_MAX": str(MANY), "PYTHONPATH": paths, **(env or {})},
+        env={
+            "RATE_LIMIT_MAX": str(MANY),
+            "PYTHONPATH": paths,
+            # only what a caller samples is recorded: one test looks at traces, the others need none
+            "OTLP_ENDPOINT": f"http://127.0.0.1:{taken[OTLP]}",
+            "TRACE_SAMPLE_RATIO": "0",
+            **(env or {}),
+        },
     )
 
 
