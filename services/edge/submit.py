@@ -121,7 +121,7 @@ class Submitter:
             if seen or not verdict.valid
         ]
         outcomes: dict[int, Outcome] = {}
-        found = await self._recognise(caller, {index: submissions[index] for index in doubtful})
+        found, unbound = await self._recognise(caller, {index: submissions[index] for index in doubtful})
         new: dict[int, NewIntent] = {}
         for index, verdict in zip(indexes, verdicts, strict=True):
             recognised = found.get(index)
@@ -129,13 +129,14 @@ class Submitter:
                 outcomes[index] = recognised
                 if isinstance(recognised, Receipt):
                     self._seen.submissions("repeated").inc()
-            elif not verdict.valid:
+            elif index not in unbound and not verdict.valid:
                 outcomes[index] = refusal_of(verdict)
             else:
+                known_until = unbound[index].expires_at if index in unbound else verdict.expires_at
                 new[index] = NewIntent(
                     principal=caller.principal,
                     submission=submissions[index],
-                    expires_at=verdict.expires_at or now(self._clock) + self._default_lifetime,
+                    expires_at=known_until or now(self._clock) + self._default_lifetime,
                     traceparent=trace.current_traceparent(),
                 )
         if new:
@@ -169,8 +170,14 @@ class Submitter:
         }
         return [intent_id in known for intent_id in ids]
 
-    async def _recognise(self, caller: Caller, submissions: dict[int, Submission]) -> dict[int, Outcome]:
-        """Repeats get their receipt, another principal's known message ALREADY_EXISTS; the rest is left out."""
+    async def _recognise(
+        self, caller: Caller, submissions: dict[int, Submission]
+    ) -> tuple[dict[int, Outcome], dict[int, IntentRecord]]:
+        """Repeats get their receipt, another principal's known message ALREADY_EXISTS; the rest is left out.
+
+        Beside them repeats that come under a request id of their own: the store alone says what that id is
+        bound to, and binds it.
+        """
         keys: list[IntentKey] = []
         places: list[int] = []
         for index, submission in submissions.items():
@@ -184,14 +191,19 @@ class Submitter:
                     )
                 )
                 places.append(index)
-        if not keys:
-            return {}
         outcomes: dict[int, Outcome] = {}
-        for index, record in zip(places, await self._ports.store.get(keys), strict=True):
+        unbound: dict[int, IntentRecord] = {}
+        if not keys:
+            return outcomes, unbound
+        for key, index, record in zip(keys, places, await self._ports.store.get(keys), strict=True):
             if record is None or not same_content(record, submissions[index]):
                 continue
             if record.principal == caller.principal:
-                outcomes[index] = record.receipt
+                if submissions[index].request_id and not isinstance(key, RequestIdentity):
+                    unbound[index] = record
+                else:
+                    outcomes[index] = record.receipt
+                    unbound.pop(index, None)
             else:
                 outcomes.setdefault(
                     index,
@@ -199,7 +211,7 @@ class Submitter:
                         Reason.ALREADY_EXISTS, "This message was submitted before by another caller."
                     ),
                 )
-        return outcomes
+        return outcomes, unbound
 
     async def _create(self, caller: Caller, new: dict[int, NewIntent]) -> dict[int, Outcome]:
         answers = await self._ports.store.create(list(new.values()))

@@ -272,3 +272,34 @@ async def test_p10_an_empty_submission_names_every_missing_field(edge: Running) 
     async with edge.http.post("/api/intents", json={}) as response:
         problem = await response.json(content_type=None)
     assert [one.message for one in error.violations] == problem["errors"] == expected
+
+
+async def test_p10_what_is_wrong_with_a_parameter_names_the_parameter(edge: Running) -> None:
+    for path, name in (
+        ("/api/intents?user=%00", "user"),
+        ("/api/intents?pageSize=201", "pageSize"),
+        (f"/api/intents?pageToken={'x' * 3_000}", "pageToken"),
+        ("/api/statistics?user=%FF", "user"),
+    ):
+        async with edge.http.get(yarl.URL(edge.url + path, encoded=True)) as response:
+            answer = await response.json(content_type=None)
+        assert (response.status, answer["details"][0]["field"]) == (400, name)
+        assert answer["detail"].startswith(f"{name} must be")
+    for wrong in (0, False, [], {}):
+        async with edge.http.post("/api/intents/abc/cancel", json={"request_id": wrong}) as response:
+            answer = await response.json(content_type=None)
+        assert (response.status, answer["details"][0]["field"]) == (400, "request_id")
+
+
+async def test_p10_headers_that_cannot_be_met_are_typed_or_passed_over(edge: Running) -> None:
+    async with edge.http.get("/api/info", headers={"Expect": "miracles"}) as response:
+        assert response.status == 200
+    async with edge.http.post("/api/intents", json={}, expect100=True) as response:
+        assert (await response.json(content_type=None))["reason"] == "MISSING_FIELD"
+    for coding in ("br", "zstd", "miracles", "gzip, gzip"):
+        async with edge.http.post(
+            "/api/intents", data=b"{}", headers=JSON | {"Content-Encoding": coding}
+        ) as response:
+            answer = await response.json(content_type=None)
+        assert response.status in (400, 415)
+        assert answer["reason"] in ("UNSUPPORTED_MEDIA_TYPE", "MALFORMED_REQUEST")

@@ -1,7 +1,8 @@
 """What the handlers of one HTTP server share."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -18,6 +19,8 @@ from services.edge.observe import Vocabulary
 from services.edge.service import Edge
 
 REQUEST_ID: Final = "X-Request-Id"
+CODINGS: Final = ("identity", "gzip", "deflate")
+"""Of a body."""
 HEADERS: Final = web.RequestKey("headers", dict[str, str])
 """Headers that go with every answer to a request."""
 
@@ -87,6 +90,10 @@ async def body_of(shared: Shared, request: web.Request, *, optional: bool = Fals
         return {}
     if request.content_type != "application/json":
         raise IntentError(Reason.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+    if request.headers.get("Content-Encoding", "identity").lower() not in CODINGS:
+        raise IntentError(
+            Reason.UNSUPPORTED_MEDIA_TYPE, f"The body may be encoded as one of {', '.join(CODINGS)}."
+        )
     try:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -107,6 +114,35 @@ def query_of(request: web.Request, allowed: Sequence[str]) -> dict[str, str]:
             raise invalid(name, "is given twice")
         found[name] = value
     return found
+
+
+async def expected(request: web.Request) -> None:
+    """Answers `Expect: 100-continue`; whatever else is expected is passed over, as RFC 9110 allows."""
+    if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # those bytes are no part of the answer
+        request.writer.output_size = 0
+
+
+@contextmanager
+def named(**parameters: str) -> Iterator[None]:
+    """Refusals of a field that has another name as a parameter name the parameter."""
+    try:
+        yield
+    except IntentError as error:
+        renamed = [
+            replace(
+                one,
+                field=parameters[one.field],
+                message=f"{parameters[one.field]}{one.message.removeprefix(one.field)}",
+            )
+            if one.field in parameters
+            else one
+            for one in error.violations
+        ]
+        if renamed:
+            error.message, error.violations = renamed[0].message, renamed
+        raise
 
 
 def whole(query: Mapping[str, str], name: str, highest: int) -> int:

@@ -10,7 +10,7 @@ from services.common.domain.lifecycle import Status
 from services.common.domain.plainjson import submission_from_json
 from services.common.errors import IntentError, Reason
 from services.edge import present
-from services.edge.http.context import Shared, answer, body_of, caller, query_of, whole
+from services.edge.http.context import Shared, answer, body_of, caller, expected, named, query_of, whole
 from services.edge.http.openapi import document
 from services.edge.http.stream import send_events
 from services.edge.model import check_id, invalid
@@ -48,9 +48,10 @@ class Routes:
             # aiohttp's own pattern leaves braces out; an id with braces shall be named, not be no route
             pattern = path.replace("{id}", "{id:[^/]+}")
             if method == "GET":
-                app.router.add_get(pattern, handler, allow_head=name != "events")
+                allow_head = name != "events"
+                app.router.add_get(pattern, handler, allow_head=allow_head, expect_handler=expected)
             else:
-                app.router.add_post(pattern, handler)
+                app.router.add_post(pattern, handler, expect_handler=expected)
 
     async def submit(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
@@ -90,14 +91,15 @@ class Routes:
     async def list(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
         query = query_of(request, ("user", "status", "action", "pageSize", "pageToken"))
-        page = await self._edge.list(
-            who,
-            user_id=query.get("user", ""),
-            status=_status(query.get("status", "")),
-            action=query.get("action", ""),
-            size=whole(query, "pageSize", MAX_VERSION),
-            page_token=query.get("pageToken", ""),
-        )
+        with named(user_account="user", page_size="pageSize", page_token="pageToken"):
+            page = await self._edge.list(
+                who,
+                user_id=query.get("user", ""),
+                status=_status(query.get("status", "")),
+                action=query.get("action", ""),
+                size=whole(query, "pageSize", MAX_VERSION),
+                page_token=query.get("pageToken", ""),
+            )
         return answer(present.page(page))
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -108,15 +110,19 @@ class Routes:
         for name in body:
             if name != "request_id":
                 raise invalid(name[:64], "is not a field of a cancellation")
-        request_id = body.get("request_id") or ""
-        if type(request_id) is not str:
+        request_id = body.get("request_id")
+        if request_id is None:
+            request_id = ""
+        elif type(request_id) is not str:
             raise invalid("request_id", "must be a string")
         return answer(present.record(await self._edge.cancel(who, _id(request), request_id)))
 
     async def statistics(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
         query = query_of(request, ("user",))
-        return answer(present.statistics(await self._edge.statistics(who, query.get("user", ""))))
+        with named(user_account="user"):
+            found = await self._edge.statistics(who, query.get("user", ""))
+        return answer(present.statistics(found))
 
     async def info(self, request: web.Request) -> web.Response:
         return answer(present.info(await self._edge.info(caller(self._shared, request))))
