@@ -130,7 +130,8 @@ class PageKey:
 def encode_page_token(query: ListQuery, last: PageKey) -> str:
     """Opaque text for "after this record", good for the same filters only."""
     raw = struct.pack("<B8sq", _TOKEN_FORMAT, _filters(query), to_ns(last.created_at) // 1_000_000)
-    return base64.urlsafe_b64encode(raw + last.intent_id.encode()).decode().rstrip("=")
+    raw += last.intent_id.encode()
+    return base64.urlsafe_b64encode(raw + struct.pack("<I", zlib.crc32(raw))).decode().rstrip("=")
 
 
 def decode_page_token(query: ListQuery) -> PageKey | None:
@@ -139,9 +140,12 @@ def decode_page_token(query: ListQuery) -> PageKey | None:
     if not token:
         return None
     try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        whole = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        raw, check = whole[:-4], whole[-4:]
         version, filters, ms = struct.unpack_from("<B8sq", raw)
         intent_id = raw[17:].decode()
+        if struct.pack("<I", zlib.crc32(raw)) != check:
+            raise ValueError("cut short or changed")
         if version != _TOKEN_FORMAT or filters != _filters(query) or not intent_id or len(raw) > 200:
             raise ValueError("malformed")
         return PageKey(from_ns(ms * 1_000_000), intent_id)
