@@ -16,13 +16,7 @@ REGISTRIES = (
     r"repo1?\.maven", "maven" + r"\.org", "proxy\\.go" + r"lang\.org", "crates" + r"\.io", "docker" + r"\.io",
     "ghcr" + r"\.io", "quay" + r"\.io",
 )  # fmt: skip
-MACHINE = (
-    "/work/" + "(main|shared)",
-    r"\.\./" + "shared",
-    "/opt/" + "wheels",
-    "/home/" + r"\w",
-    r"\.py" + "env/",
-)
+MACHINE = tuple(rf"/{home}/\w" for home in ("ho" + "me", "ro" + "ot", "wo" + "rk", "Us" + "ers"))
 UNFINISHED = tuple(rf"\b{word}\b" for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"))
 SECRETS = ("BEGIN [A-Z ]*PRIVATE" + " KEY",)
 

@@ -140,7 +140,7 @@ async def test_routes_methods_and_health(world: World) -> None:
 
 async def test_an_unexpected_failure_shows_nothing_of_itself(world: World) -> None:
     def explode(_: Any) -> Any:
-        raise RuntimeError("secret at /home/somebody")
+        raise RuntimeError("secret at /srv/somewhere")
 
     world.validator.verdict = explode
     async with running(world) as edge:
