@@ -1,4 +1,4 @@
-"""pytest plugin: applies the mutant named by MUTANT before any test module is imported."""
+"""pytest plugin: applies the mutant named by MUTANT before any conftest or test module is imported."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from tests.mutants.table import MUTANTS
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     name = os.environ.get("MUTANT")
     if name:
         mutant = next(mutant for mutant in MUTANTS if mutant.name == name)

@@ -110,10 +110,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P8", "a-repeat-meets-the-verdict", "services.edge.submit",
-        (
-            "        found = await self._recognise(caller, {index: submissions[index] for index in doubtful})\n",
-            "        found: dict[int, Outcome] = {}\n",
-        ),
+        ("            recognised = found.get(index)\n", "            recognised = None\n"),
         tests=("tests/rpc/test_edge_grpc.py::test_p08_a_repeat_gets_the_same_bytes_before_any_verdict",),
     ),
     without(
