@@ -118,7 +118,8 @@ async def test_p08_repeats_get_the_first_answer_whoever_asks(
     shape: Shape, client: Client, tmp_path: Path
 ) -> None:
     wallet = Wallet()
-    body = wallet.sign_plain(wallet.fields(), request_id="request-1")
+    request_id = f"request-{wallet.account_id[:12]}"
+    body = wallet.sign_plain(wallet.fields(), request_id=request_id)
     status, first = await post(shape, body)
     assert status == 202
     await client.wait(body["id"], timeout=TIME)
@@ -137,7 +138,7 @@ async def test_p08_repeats_get_the_first_answer_whoever_asks(
     with pytest.raises(AlreadyExists) as refused:
         await client.submit(to_proto(other))
     assert refused.value.reason == "ID_TAKEN"
-    reused = wallet.sign_plain(wallet.fields(), request_id="request-1")
+    reused = wallet.sign_plain(wallet.fields(), request_id=request_id)
     status, problem = await post(shape, reused)
     assert (status, problem["reason"]) == (409, "REQUEST_REUSED")
     assert (await get(shape, body["id"]))["version"] == 4
