@@ -3,10 +3,14 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from services.common.config import ServiceSettings, setting
+from services.edge.auth import TokensFileError, read_tokens
 from services.edge.limits.address import networks
 from services.edge.model import Limits
+
+_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,13 @@ class Settings(ServiceSettings):
             networks(self.trusted_proxies)
         except ValueError as error:
             return f"TRUSTED_PROXIES: {error}"
+        if self.redis_url and not self.redis_url.startswith(_SCHEMES):
+            return f"REDIS_URL: must begin with {', '.join(_SCHEMES)}"
+        if self.tokens_file is not None:
+            try:
+                read_tokens(self.tokens_file)
+            except TokensFileError as error:
+                return f"TOKENS_FILE: {error}"
         if self.tokens_file is None and not self.insecure_anonymous:
             for name, host in (("HOST", self.host), ("HTTP_HOST", self.http_host)):
                 if not is_loopback(host):

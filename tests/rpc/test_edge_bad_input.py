@@ -303,3 +303,37 @@ async def test_p10_headers_that_cannot_be_met_are_typed_or_passed_over(edge: Run
             answer = await response.json(content_type=None)
         assert response.status in (400, 415)
         assert answer["reason"] in ("UNSUPPORTED_MEDIA_TYPE", "MALFORMED_REQUEST")
+
+
+FRAMES: list[list[str]] = [
+    ["junk"],
+    ["40junk"],
+    ["40", "42{"],
+    ["40", "42[]"],
+    ["40", "42[5]"],
+    ["40", '451-["x",{"_placeholder":true,"num":0}]', "junk"],
+    ["40", '45999-["x"]'],
+    ["40", '42["subscribe-intent",' + "[" * 5_000 + "]" * 5_000 + "]"],
+    ["40", '42["subscribe-intent"]', '42["unsubscribe-intent",[1]]', '42["nope",1]'],
+    ["x" * 200_000],
+]
+
+
+async def test_p10_frames_that_are_no_socket_io_leave_no_trace(
+    edge: Running, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"{edge.url}/socket.io/?EIO=4&transport=websocket"
+    for frames in FRAMES:
+        async with edge.http.ws_connect(url) as socket:
+            await socket.receive(5)
+            for frame in frames:
+                await socket.send_str(frame)
+    async with edge.http.ws_connect(url) as socket:
+        await socket.receive(5)
+        await socket.send_str("40")
+        await socket.receive(5)
+        await socket.send_str('421["subscribe-intent",{"a":1}]')
+        answers = [await socket.receive_str(timeout=5) for _ in range(2)]
+    assert all("INVALID_ID" in answer and "intentId" in answer for answer in answers)
+    assert "Traceback" not in capfd.readouterr().err
+    assert not [record for record in caplog.records if record.exc_info]

@@ -127,6 +127,8 @@ def main(
 ) -> NoReturn:
     """Run the service `prog` until SIGTERM or SIGINT; ends the process with its exit code."""
     settings = load(settings_cls, prog=prog, env=env, argv=argv)
+    # gRPC's own lines are no JSON and say what ours say
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logs.configure(settings.log_format, settings.log_level, prog, settings.service_instance)
     trace.configure(
         prog, settings.service_instance, endpoint=settings.otlp_endpoint, ratio=settings.trace_sample_ratio

@@ -27,6 +27,10 @@ from services.edge.watch.stream import watch
 
 logger = logging.getLogger(__name__)
 
+# The library answers a stranger's broken packet with a stack trace in the log; what fails of ours is logged by us.
+_SILENT: Final = logging.getLogger("services.edge.http.socketio")
+_SILENT.setLevel(logging.CRITICAL)
+
 MAX_PACKET: Final = 65_536
 """Largest message taken from a client, in bytes."""
 MAX_UNSENT: Final = 1_000
@@ -107,7 +111,11 @@ class Sockets:
             origins = "*"
         self.shared = shared
         self.server = socketio.AsyncServer(
-            async_mode="aiohttp", cors_allowed_origins=origins, max_http_buffer_size=MAX_PACKET
+            async_mode="aiohttp",
+            cors_allowed_origins=origins,
+            max_http_buffer_size=MAX_PACKET,
+            logger=_SILENT,
+            engineio_logger=_SILENT,
         )
         self._clients: dict[str, _Client] = {}
         self._rooms: dict[str, _Room] = {}

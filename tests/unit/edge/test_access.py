@@ -117,6 +117,9 @@ def test_forwarding_is_believed_as_far_as_trusted_proxies_wrote_it(
         ({"HTTP_HOST": "edge.example"}, "HTTP_HOST: edge.example can be reached"),
         ({"TRUSTED_PROXIES": "10.0.0.0/8,nonsense"}, "TRUSTED_PROXIES: 'nonsense' is not"),
         ({"RATE_LIMIT_MAX": "0"}, "RATE_LIMIT_MAX: '0' is out of range"),
+        ({"REDIS_URL": "nonsense"}, "edge: REDIS_URL: must begin with redis://"),
+        ({"TOKENS_FILE": "/nonexistent/tokens"}, "edge: TOKENS_FILE: /nonexistent/tokens: No such file"),
+        ({"TOKENS_FILE": "/dev/null"}, "edge: TOKENS_FILE: /dev/null: holds no tokens"),
     ],
 )
 def test_bad_settings_end_with_one_line_and_code_2(
@@ -134,8 +137,10 @@ def test_p09_an_open_address_needs_tokens_or_an_explicit_word(tmp_path: Path) ->
     assert load(
         Settings, prog="edge", env={"HOST": "0.0.0.0", "INSECURE_ANONYMOUS": "true"}, argv=[]
     ).insecure_anonymous
+    tokens = tmp_path / "tokens"
+    tokens.write_text(token_line("alice", "alice-token-0123456789"))
     assert load(
-        Settings, prog="edge", env={"HOST": "0.0.0.0", "TOKENS_FILE": str(tmp_path)}, argv=[]
+        Settings, prog="edge", env={"HOST": "0.0.0.0", "TOKENS_FILE": str(tokens)}, argv=[]
     ).tokens_file
 
 
