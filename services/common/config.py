@@ -71,6 +71,10 @@ class SettingSpec:
         return "(hidden)" if self.secret else _text(self.default)
 
 
+class SettingError(ValueError):
+    """What a setting names cannot be used: `NAME: why`, in one line. Ends a process that starts with exit code 2."""
+
+
 class _Bad(ValueError):
     """What is wrong with a value and what is allowed."""
 

@@ -12,6 +12,7 @@ import grpc
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1.intent_service_pb2_grpc import add_IntentServiceServicer_to_server
 from services.common.clock import Clock
+from services.common.config import SettingError
 from services.common.observe import Observe, logs
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.cache import GrpcCache
@@ -20,7 +21,7 @@ from services.common.rpc.clients.store import GrpcStore
 from services.common.rpc.clients.validator import GrpcValidator
 from services.common.rpc.runtime import App, serve_app
 from services.edge.adapters.coalesced import Coalesced
-from services.edge.auth import Authenticator, read_tokens
+from services.edge.auth import Authenticator, TokensFileError, read_tokens
 from services.edge.config import Settings, is_loopback
 from services.edge.http.context import Shared
 from services.edge.http.server import serve_http
@@ -45,10 +46,10 @@ async def build(
     settings: Settings, clock: Clock, *, ports: Ports | None = None, observe: Observe | None = None
 ) -> AsyncIterator[App]:
     """gRPC, HTTP and admin servers, listening. `ports` are local objects where all runs in one process; without
-    them the targets of the settings are called over gRPC. Raises TokensFileError, CannotListen."""
+    them the targets of the settings are called over gRPC. Raises SettingError, CannotListen."""
     observe = observe or Observe(service="edge")
     seen = Vocabulary(observe)
-    authenticator = Authenticator(read_tokens(settings.tokens_file) if settings.tokens_file else {})
+    authenticator = Authenticator(_tokens(settings))
     _warn(settings, authenticator)
     trusted = networks(settings.trusted_proxies)
     async with AsyncExitStack() as stack:
@@ -132,6 +133,13 @@ async def _remote(stack: AsyncExitStack, settings: Settings, observe: Observe) -
         cache=GrpcCache(await channel(settings.cache_target)),
         notifier=GrpcNotifier(await channel(settings.notifier_target)),
     )
+
+
+def _tokens(settings: Settings) -> dict[str, str]:
+    try:
+        return read_tokens(settings.tokens_file) if settings.tokens_file else {}
+    except TokensFileError as error:
+        raise SettingError(f"TOKENS_FILE: {error}") from None
 
 
 def _limiter(settings: Settings, clock: Clock, seen: Vocabulary) -> RateLimiter:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from services.common.config import ServiceSettings, setting
-from services.edge.auth import TokensFileError, read_tokens
 from services.edge.limits.address import networks
 from services.edge.model import Limits
 
@@ -92,11 +91,6 @@ class Settings(ServiceSettings):
             return f"TRUSTED_PROXIES: {error}"
         if self.redis_url and not self.redis_url.startswith(_SCHEMES):
             return f"REDIS_URL: must begin with {', '.join(_SCHEMES)}"
-        if self.tokens_file is not None:
-            try:
-                read_tokens(self.tokens_file)
-            except TokensFileError as error:
-                return f"TOKENS_FILE: {error}"
         if self.tokens_file is None and not self.insecure_anonymous:
             for name, host in (("HOST", self.host), ("HTTP_HOST", self.http_host)):
                 if not is_loopback(host):

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from intents.processor.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
 from services.common.chain.near.chain import NearChain
-from services.common.chain.near.signer import KeyFileSigner
+from services.common.chain.near.signer import KeyFileError, KeyFileSigner
 from services.common.chain.near.transport import open_http
 from services.common.chain.port import Chain, Signer
 from services.common.clock import Clock
+from services.common.config import SettingError
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import Verdict
 from services.common.observe import Observe
@@ -118,9 +119,12 @@ async def running(worker: Worker, batches: Batches) -> AsyncIterator[Callable[[]
 
 @asynccontextmanager
 async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]:
-    """A processor on the store, the validator and a NEAR node. Raises KeyFileError."""
+    """A processor on the store, the validator and a NEAR node. Raises SettingError."""
     observe = Observe(service="processor")
-    signer = KeyFileSigner.load(settings.signer_key_file, settings.signer_key_index)
+    try:
+        signer = KeyFileSigner.load(settings.signer_key_file, settings.signer_key_index)
+    except KeyFileError as error:
+        raise SettingError(f"SIGNER_KEY_FILE: {error}") from None
     async with (
         open_channel(settings.store_target, settings=settings, observe=observe) as store_channel,
         open_channel(settings.validator_target, settings=settings, observe=observe) as validator_channel,

@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 import grpc
 
 from services.common.clock import Clock, SystemClock
-from services.common.config import ServiceSettings, load
+from services.common.config import ServiceSettings, SettingError, load
 from services.common.errors import IntentError
 from services.common.observe import Observe, logs, trace
 from services.common.observe.admin import Admin, serve_admin
@@ -190,6 +190,9 @@ async def run(
             await stop.wait()
             _remove(settings.ready_file)
             await _maybe(app.drain())
+    except SettingError as error:
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        return 2
     except Exception as error:
         if ready.is_set():
             logs.event(logger, logging.ERROR, "failed", exc_info=error)
