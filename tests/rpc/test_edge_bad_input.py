@@ -15,6 +15,7 @@ from intents.v1 import intent_service_pb2 as pb
 from services.common.clock import SystemClock
 from services.common.domain.views import ChainView, HasPublicKey, ViewAnswer
 from services.common.errors import IntentError, Reason
+from services.edge.http import server
 from services.edge.ports import Ports
 from services.validator.config import ValidatorSettings
 from services.validator.service import Validator
@@ -337,3 +338,31 @@ async def test_p10_frames_that_are_no_socket_io_leave_no_trace(
     assert all("INVALID_ID" in answer and "intentId" in answer for answer in answers)
     assert "Traceback" not in capfd.readouterr().err
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /api/in", b"GET /api/info HTTP/1.1\r\nHost: a\r\nX"])
+async def test_p10_who_never_ends_a_head_is_sent_away(
+    edge: Running, monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr(server, "HEAD_WAIT", 0.05)
+    host, _, port = edge.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    whole = b"GET /api/info HTTP/1.1\r\nHost: a\r\n\r\n"
+    if head:
+        # one whole request first: a connection is not trusted for what it once did
+        writer.write(whole)
+        assert b" 200 " in await reader.readline()
+    writer.write(head)
+    async with asyncio.timeout(5):
+        while await reader.read(4_096):
+            pass
+    writer.close()
+
+
+async def test_a_connection_that_is_used_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_WAIT", 0.05)
+    async with running(heartbeat_ms=100) as edge, edge.http.get("/api/intents/abc/events") as events:
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await events.content.readuntil(b": heartbeat\n\n")
+        assert not events.content.at_eof()

@@ -1,5 +1,6 @@
 """The HTTP server of one edge."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MAX_LINE: Final = 65_536
 """Longest request line and header taken, so that an id of 10 kB gets an answer that names it."""
+HEAD_WAIT: Final = 10.0
+"""Seconds a connection may take to send a request's line and headers; a body has the call's deadline."""
 END_WAIT: Final = 2.0
 """Seconds open requests get at the end."""
 
@@ -80,9 +83,35 @@ async def serve_http(
 
 
 class _Protocol(RequestHandler):
-    """Answers what is no HTTP as it answers everything: with a typed problem."""
+    """Answers what is no HTTP as it answers everything: with a typed problem. Closes on who never ends a head."""
 
-    __slots__ = ()
+    __slots__ = ("_waiting",)
+
+    _waiting: asyncio.TimerHandle | None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._waiting = None
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def _wait(self) -> None:
+        if self._messages or self._current_request is not None:
+            self._stop_waiting()
+        elif self._waiting is None and self.transport is not None:
+            self._waiting = self._loop.call_later(HEAD_WAIT, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def handle_error(
         self,
