@@ -51,7 +51,7 @@ def judge(mutant: Mutant) -> tuple[Mutant, str, float]:
     why = ""
     if code == 0:
         why = "SURVIVED: its test passes without the protection"
-    elif code != 1:
+    elif code != 1 or " error" in output.splitlines()[-1]:
         why = f"pytest ended with {code}, not with a failed test:\n{output[-2000:]}"
     return mutant, why, time.monotonic() - started
 
