@@ -57,7 +57,7 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
             limits=limits,
             hub=hub,
             seen=seen,
-            default_lifetime=timedelta(milliseconds=settings.default_lifetime_ms),
+            default_lifetime=timedelta(seconds=settings.default_lifetime),
             version="naive",
         )
         servicer = EdgeServicer(edge, Authenticator({}), clock)

@@ -47,8 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("intents: an argument holds bytes that are not UTF-8 text; type it anew", file=sys.stderr)
         return exits.USAGE
     args = parser().parse_args(given)
-    # the library's own lines about connections say nothing that ours don't
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         code: int = asyncio.run(args.run(args))
         sys.stdout.flush()

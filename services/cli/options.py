@@ -30,6 +30,14 @@ _WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
+def add_command(commands: Commands, name: str, *, help: str) -> argparse.ArgumentParser:
+    """A command whose own --help begins with what the list of commands says of it."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=f"{help[0].upper()}{help[1:]}."
+    )
+    return parser
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Of every command that calls the edge."""
     parser.add_argument(

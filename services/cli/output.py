@@ -45,6 +45,12 @@ def complain(error: IntentsError | Failure, *, target: str, as_json: bool) -> No
         print(json.dumps({"error": shown}), file=sys.stderr)
         return
     print(f"intents: {sentence}", file=sys.stderr)
+    if (
+        len(details) == 1
+        and details[0]["field"] in sentence
+        and details[0]["message"].rstrip(".") in sentence
+    ):
+        return
     for one in details:
         print(f"  {one['field']}: {one['message']} ({one['reason']})", file=sys.stderr)
 

@@ -78,7 +78,7 @@ async def build(
             limits=settings.limits(),
             hub=hub,
             seen=seen,
-            default_lifetime=timedelta(milliseconds=settings.default_lifetime_ms),
+            default_lifetime=timedelta(seconds=settings.default_lifetime),
             version=_version(),
         )
         stack.push_async_callback(edge.aclose)

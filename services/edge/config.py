@@ -74,8 +74,8 @@ class Settings(ServiceSettings):
     heartbeat_ms: int = setting(
         10_000, unit="ms", minimum=100, maximum=15_000, help="Longest silence on a watch"
     )
-    default_lifetime_ms: int = setting(
-        3_600_000, unit="ms", minimum=1_000, help="Life of an intent that nothing else bounds"
+    default_lifetime: int = setting(
+        3_600, unit="s", minimum=1, help="Life of an intent that nothing else bounds"
     )
     cors_origins: tuple[str, ...] = setting(
         (),

@@ -24,8 +24,8 @@ class RuleSettings:
     max_lifetime_ms: int = setting(
         24 * 3600 * 1000, unit="ms", minimum=1_000, help="Furthest a deadline may lie ahead"
     )
-    default_lifetime_ms: int = setting(
-        3600 * 1000, unit="ms", minimum=1_000, help="Lifetime of an unsigned intent without a deadline"
+    default_lifetime: int = setting(
+        3600, unit="s", minimum=1, help="Lifetime of an unsigned intent without a deadline"
     )
 
     def check(self) -> str | None:
@@ -34,8 +34,8 @@ class RuleSettings:
             return "ACTIONS: at least one action is needed"
         if len(self.actions) > 16:
             return "ACTIONS: at most 16, they label metrics"
-        if self.default_lifetime_ms > self.max_lifetime_ms:
-            return "DEFAULT_LIFETIME_MS: must not exceed MAX_LIFETIME_MS"
+        if self.default_lifetime * 1000 > self.max_lifetime_ms:
+            return "DEFAULT_LIFETIME: must not exceed MAX_LIFETIME_MS"
         try:
             self.rule_book()
         except ValueError as error:
@@ -51,7 +51,7 @@ class RuleSettings:
             tokens=tuple(map(_token, self.tokens)),
             signature_required=self.require_signature,
             max_lifetime_ns=self.max_lifetime_ms * 10**6,
-            default_lifetime_ns=self.default_lifetime_ms * 10**6,
+            default_lifetime_ns=self.default_lifetime * 10**9,
         )
 
 

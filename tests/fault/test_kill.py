@@ -63,6 +63,8 @@ async def test_p01_p02_p05_kill_9_loses_and_doubles_nothing(shape: Shape, victim
 
         await eventually(lambda: by_grpc.ended(ids) and by_sse.ended(ids[::4]), TIME)
         await eventually(lambda: by_socket.ended(ids), TIME)
+    if victim == "edge":
+        assert by_socket.connects >= 2 and by_sse.connects > len(ids[::4]), "nobody had to come back"
     await shape.agree(ids)
     complete(by_grpc, ids)
     complete(by_sse, ids[::4])

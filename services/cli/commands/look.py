@@ -13,18 +13,20 @@ from services.cli import exits, options, output
 
 def add(commands: options.Commands) -> None:
     """All seven."""
-    get = commands.add_parser("get", help="the record of an intent")
+    get = options.add_command(commands, "get", help="the record of an intent")
     get.add_argument("id")
     options.add_common(get)
     get.set_defaults(run=run_get)
 
-    status = commands.add_parser("status", help="the status of an intent, from the cache")
+    status = options.add_command(commands, "status", help="the status of an intent, from the cache")
     status.add_argument("id")
-    status.add_argument("--min-version", type=options.whole, default=0, help="take no answer older than this version")
+    status.add_argument(
+        "--min-version", type=options.whole, default=0, help="take no answer older than this version"
+    )
     options.add_common(status)
     status.set_defaults(run=run_status)
 
-    listing = commands.add_parser("list", help="your intents, newest first")
+    listing = options.add_command(commands, "list", help="your intents, newest first")
     listing.add_argument("--user-account", default="", help="only this user's")
     listing.add_argument("--status", choices=tuple(STATUSES), help="only this status")
     listing.add_argument("--action", default="", help="only this action")
@@ -32,7 +34,9 @@ def add(commands: options.Commands) -> None:
     options.add_common(listing)
     listing.set_defaults(run=run_list)
 
-    watch = commands.add_parser("watch", help="every change, as it happens; goes on across lost connections")
+    watch = options.add_command(
+        commands, "watch", help="every change, as it happens; goes on across lost connections"
+    )
     watch.add_argument("id", nargs="*", help="intents to watch, known yet or not (default: all of yours)")
     watch.add_argument(
         "--cursor", default="", help="take up a watch where it ended (--json shows each cursor)"
@@ -41,18 +45,22 @@ def add(commands: options.Commands) -> None:
     options.add_common(watch)
     watch.set_defaults(run=run_watch)
 
-    cancel = commands.add_parser("cancel", help="end a pending intent while nothing was signed for it")
+    cancel = options.add_command(
+        commands, "cancel", help="end a pending intent while nothing was signed for it"
+    )
     cancel.add_argument("id")
     cancel.add_argument("--request-id", default="", help="names this attempt, so that a repeat is recognised")
     options.add_common(cancel)
     cancel.set_defaults(run=run_cancel)
 
-    stats = commands.add_parser("stats", help="how many of your intents are in each status, and the solvers")
+    stats = options.add_command(
+        commands, "stats", help="how many of your intents are in each status, and the solvers"
+    )
     stats.add_argument("--user-account", default="", help="only this user's")
     options.add_common(stats)
     stats.set_defaults(run=run_stats)
 
-    info = commands.add_parser("info", help="what one needs to know to sign, and the limits")
+    info = options.add_command(commands, "info", help="what one needs to know to sign, and the limits")
     options.add_common(info)
     info.set_defaults(run=run_info)
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 from intents.v1 import intent_service_pb2 as pb
-from intents_client import TERMINAL, Client, SigningInfo, event_of, status_word
+from intents_client import TERMINAL, Client, DeadlineExceeded, SigningInfo, event_of, status_word
 from intents_client.shown import STATUSES, intent_to_json, receipt_to_json
 from services.cli import exits, options, output
 from services.cli.exits import Failure
@@ -20,7 +20,9 @@ from services.common.domain.plainjson import submission_from_json
 
 def add(commands: options.Commands) -> None:
     """submit and validate."""
-    submit = commands.add_parser("submit", help="submit an intent, signing it first if it is not signed")
+    submit = options.add_command(
+        commands, "submit", help="submit an intent, signing it first if it is not signed"
+    )
     options.add_intent(submit)
     options.add_signing(submit)
     submit.add_argument("--request-id", help="names this attempt, so that a repeat is recognised")
@@ -33,7 +35,9 @@ def add(commands: options.Commands) -> None:
     options.add_common(submit)
     submit.set_defaults(run=run_submit)
 
-    validate = commands.add_parser("validate", help="ask whether an intent would be accepted; stores nothing")
+    validate = options.add_command(
+        commands, "validate", help="ask whether an intent would be accepted; stores nothing"
+    )
     options.add_intent(validate)
     options.add_signing(validate)
     options.add_common(validate)
@@ -46,7 +50,7 @@ async def run_submit(args: argparse.Namespace) -> int:
         submission = await _submission(args, client)
         if args.wait:
             return await _submit_and_wait(args, client, submission)
-        receipt = await client.submit(submission)
+        receipt = await _send(args, client, submission)
     shown = receipt_to_json(receipt)
     if args.json:
         output.emit_json(shown)
@@ -86,13 +90,30 @@ async def _submission(args: argparse.Namespace, client: Client) -> pb.Submission
     return submission_to_proto(submission_from_json(body))
 
 
+async def _send(args: argparse.Namespace, client: Client, submission: pb.Submission) -> pb.Receipt:
+    """Its receipt. An answer that does not come leaves open whether it was accepted, and a new id would be a
+    second intent: whoever let the id be made up is told which it was."""
+    try:
+        return await client.submit(submission)
+    except DeadlineExceeded:
+        if args.file is not None or args.id is not None:
+            raise
+        made = submission.intent.id
+        raise Failure(
+            exits.UNREACHABLE,
+            f"no answer from {args.target} in time: `intents get {made}` tells whether it was accepted; "
+            f"to try again add --id {made}, so that it stays one intent",
+            reason="DEADLINE_EXCEEDED",
+        ) from None
+
+
 async def _submit_and_wait(args: argparse.Namespace, client: Client, submission: pb.Submission) -> int:
     intent_id, started = submission.intent.id, time.monotonic()
     # watched before it is sent, so that no status of a quick life is missed
     async with aclosing(client.watch([intent_id], patience=args.timeout)) as messages:
         first = asyncio.ensure_future(anext(messages))
         try:
-            receipt = await client.submit(submission)
+            receipt = await _send(args, client, submission)
         except BaseException:
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)

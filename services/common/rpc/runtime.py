@@ -4,6 +4,7 @@ Exit codes: 0 after an orderly end, 1 when it could not start or not end in time
 """
 
 import asyncio
+import errno
 import inspect
 import json
 import logging
@@ -211,6 +212,8 @@ def one_line(error: BaseException) -> str:
     text = error.message if isinstance(error, IntentError) else str(error)
     if isinstance(error, OSError) and error.strerror and not error.filename:
         text = str(error).partition("] ")[2] or str(error)
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        text += "; end the program that has it, or choose another port by its setting, see --help"
     shown = logs.scrub(" ".join(text.split()))[:500]
     return shown or type(error).__name__
 

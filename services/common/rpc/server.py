@@ -176,7 +176,8 @@ async def serve(
         port = server.add_insecure_port(_join(settings.host, settings.port))
     except RuntimeError:
         raise CannotListen(
-            f"cannot listen on {_join(settings.host, settings.port)}: taken or not ours"
+            f"cannot listen on {_join(settings.host, settings.port)}: another program has the port, or the address "
+            "is not this machine's; choose others with HOST and PORT"
         ) from None
     await server.start()
     running = RunningServer(server, guard, servicer, names, settings, port)

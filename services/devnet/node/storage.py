@@ -74,6 +74,11 @@ class Storage:
         try:
             return await self._run(lambda: self._open(genesis))
         except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise StateFileError(
+                    f"state file {self._path} is in use: end the node that has it, or name another STATE_FILE "
+                    "(in one process: DATA_DIR)"
+                ) from error
             raise StateFileError(f"state file {self._path}: {error}") from error
 
     def _open(self, genesis: str) -> Loaded | None:

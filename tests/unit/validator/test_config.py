@@ -37,7 +37,7 @@ def test_settings_make_the_rule_book() -> None:
         {"TOKENS": "USDC//6"},
         {"ACTIONS": " "},
         {"ACTIONS": ",".join(map(str, range(17)))},
-        {"DEFAULT_LIFETIME_MS": "90000000"},
+        {"DEFAULT_LIFETIME": "90000"},
         {"MAX_LIFETIME_MS": "soon"},
         {"REQUIRE_SIGNATURE": "perhaps"},
     ],
