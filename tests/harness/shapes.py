@@ -121,20 +121,21 @@ async def embedded(folder: Path, **settings: Any) -> AsyncIterator[Shape]:
 
 
 @asynccontextmanager
-async def processes(cluster: Cluster) -> AsyncIterator[Shape]:
-    """A client's view of a cluster; whatever of it does not run is started first."""
+async def processes(cluster: Cluster, *, target: str = "", store: str = "") -> AsyncIterator[Shape]:
+    """A client's view of a cluster; whatever of it does not run is started first. `target` and `store` name
+    the edge and the store where there is more than one of each."""
     if not all(process.running for process in cluster.processes.values()):
         await cluster.start()
     settings = load(ServiceSettings, prog="test", env={"PORT": "0", "ADMIN_PORT": "0"}, argv=[])
-    target = f"127.0.0.1:{cluster.ports['store']}"
+    store = store or f"127.0.0.1:{cluster.ports['store']}"
     async with (
         aiohttp.ClientSession() as session,
-        open_channel(target, settings=settings) as channel,
+        open_channel(store, settings=settings) as channel,
         open_http(cluster.chain_url) as transport,
     ):
         yield Shape(
             name="processes",
-            target=cluster.target,
+            target=target or cluster.target,
             http=cluster.http_url,
             chain_url=cluster.chain_url,
             metrics_url=f"{cluster.admin_url('edge')}/metrics",
@@ -160,8 +161,14 @@ def shared_cluster(config: pytest.Config, folders: pytest.TempPathFactory) -> Cl
     return _shared[0]
 
 
-def make_cluster(folder: Path, *, env: Mapping[str, str] | None = None) -> Cluster:
-    """A cluster not started yet, on ports nobody uses."""
+def make_cluster(
+    folder: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    wanted: Mapping[str, int] | None = None,
+    service_env: Mapping[str, Mapping[str, str]] | None = None,
+) -> Cluster:
+    """A cluster not started yet, on ports nobody uses or those `wanted`."""
     from tests.conftest import MONGODB_URL, REDIS_URL
 
     lacking = [] if REDIS_URL else [servers.missing("valkey")]
@@ -175,7 +182,7 @@ def make_cluster(folder: Path, *, env: Mapping[str, str] | None = None) -> Clust
         mongodb_url = servers.mongo_java(folder / "mongo-java", on_disk=False).start().url
     if mongodb_url:
         mongodb_url = servers.mongo_database_url(mongodb_url, f"intents_{os.urandom(6).hex()}")
-    taken = ports.free() | {OTLP: servers.free_port()}
+    taken = dict(wanted or ports.free()) | {OTLP: servers.free_port()}
     paths = os.pathsep.join(str(ROOT / part) for part in (".", "gen/python", "clients/python/src"))
     return Cluster(
         folder,
@@ -190,6 +197,7 @@ def make_cluster(folder: Path, *, env: Mapping[str, str] | None = None) -> Clust
             "TRACE_SAMPLE_RATIO": "0",
             **(env or {}),
         },
+        service_env=service_env,
     )
 
 

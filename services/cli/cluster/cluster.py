@@ -72,7 +72,7 @@ class Cluster:
         self.ports = dict(port_map.free() if ports is None else ports)
         self._python = python
         self._base = {name: value for name, value in os.environ.items() if name not in _OURS}
-        self._env = dict(env or {})
+        self.env = dict(env or {})
         self._service_env = service_env or {}
         redis = servers.redis(redis_url, port=self.ports["redis"], folder=self.folder, env=self._base)
         if sqlite:
@@ -207,7 +207,7 @@ class Cluster:
         }
 
     def _environment(self, name: str, settings: Mapping[str, str]) -> dict[str, str]:
-        return {**self._base, **settings, **self._env, **self._service_env.get(name, {})}
+        return {**self._base, **settings, **self.env, **self._service_env.get(name, {})}
 
     def _service(self, name: str, settings: Mapping[str, str]) -> Process:
         ready_file = self.folder / "ready" / f"{name}.json"
