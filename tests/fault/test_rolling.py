@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ class Load:
         except IntentsError as error:
             self.failed.append(f"{name} while {self.during} restart: {error!r}")
             return None
+
+    def past(self, count: int) -> bool:
+        return len(self.accepted) > count
 
     async def user(self, ended: Callable[[str], bool]) -> None:
         """Hands in one after another, each when the one before it has ended, and looks at it meanwhile."""
@@ -95,7 +99,7 @@ async def test_p12_rolling_restarts_are_invisible(tmp_path: Path) -> None:
                 assert await process.stop() == 0, f"{name} did not end by itself"
                 await process.start()
                 # work goes on over each
-                await eventually(lambda: len(load.accepted) > before, TIME)
+                await eventually(partial(load.past, before), TIME)
                 load.during.remove(f"{name} {which}")
 
         for pair in PAIRS:
