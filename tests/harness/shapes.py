@@ -143,7 +143,7 @@ async def processes(cluster: Cluster, *, target: str = "", store: str = "") -> A
             chain=NearChain(transport, VERIFIER),
             session=session,
             cluster=cluster,
-            otlp_port=cluster.ports[OTLP],
+            otlp_port=cluster.ports.get(OTLP, 0),
         )
 
 

@@ -1,0 +1,75 @@
+"""What callers met: calls by kind, how many failed and why, how long answers took, the longest time without one."""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from intents_client import IntentsError
+
+Answer = TypeVar("Answer")
+
+EXCUSED: Final = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+
+
+@dataclass(slots=True)
+class _Kind:
+    made: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    took: list[float] = field(default_factory=list)
+    answered_at: float = field(default_factory=time.monotonic)
+    longest_gap: float = 0.0
+
+
+@dataclass(slots=True)
+class Account:
+    """Every call is made through `call`."""
+
+    kinds: dict[str, _Kind] = field(default_factory=dict)
+
+    async def call(self, name: str, made: Awaitable[Answer]) -> Answer | None:
+        """Its answer, or None where it failed."""
+        kind = self.kinds.setdefault(name, _Kind())
+        kind.made += 1
+        started = time.monotonic()
+        try:
+            answer = await made
+        except IntentsError as error:
+            kind.failed[f"{error.status} {error.reason}".strip()] += 1
+            return None
+        now = time.monotonic()
+        kind.took.append(now - started)
+        kind.longest_gap = max(kind.longest_gap, now - kind.answered_at)
+        kind.answered_at = now
+        return answer
+
+    def not_to_be(self) -> list[str]:
+        """Failures that no fault of a process or the chain excuses: anything but away, late or too much at once."""
+        return [
+            f"{name} failed {count} times with {why}"
+            for name, kind in sorted(self.kinds.items())
+            for why, count in kind.failed.items()
+            if why.split()[0] not in EXCUSED
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """By kind: made, failed by reason, availability in percent, milliseconds, seconds."""
+        return {name: _plain(kind) for name, kind in sorted(self.kinds.items())}
+
+
+def _plain(kind: _Kind) -> dict[str, Any]:
+    took = sorted(kind.took)
+    failed = sum(kind.failed.values())
+
+    def at(share: float) -> float:
+        return round(took[min(len(took) - 1, int(len(took) * share))] * 1000, 1) if took else 0.0
+
+    return {
+        "made": kind.made,
+        "failed": dict(kind.failed),
+        "availability_percent": round(100 * (kind.made - failed) / max(1, kind.made), 3),
+        "p50_ms": at(0.5),
+        "p99_ms": at(0.99),
+        "longest_without_an_answer_s": round(kind.longest_gap, 2),
+    }
