@@ -161,4 +161,24 @@ MUTANTS: tuple[Mutant, ...] = (
         ("            except (DecodeError, ValueError):\n", "            except ZeroDivisionError:\n"),
         tests=("tests/rpc/test_common_server.py::test_bytes_that_are_no_message_are_malformed",),
     ),
+    without(
+        "P7", "a-redis-that-is-away-is-an-error", "services.cache.shared",
+        ("        except (SharedUnavailable, TimeoutError) as error:\n", "        except ZeroDivisionError as error:\n"),
+        tests=("tests/unit/cache/test_shared.py::test_p07_a_level_that_is_away_is_a_miss_and_then_left_alone",),
+    ),
+    without(
+        "P7", "no-redis-no-submission", "services.edge.limits.fallback",
+        ("            except IntentError as error:\n", "            except ZeroDivisionError as error:\n"),
+        tests=("tests/contract/test_rate_limiter.py::test_p07_without_redis_this_replica_goes_on_with_its_own_count",),
+    ),
+    without(
+        "P12", "a-drain-tells-nobody", "services.common.rpc.server",
+        ("        await self._health.enter_graceful_shutdown()\n", ""),
+        tests=("tests/rpc/test_common_drain.py::test_p12_draining_one_of_two_under_load_fails_no_call",),
+    ),
+    without(
+        "P12", "a-drain-does-not-wait", "services.common.rpc.server",
+        ("        await asyncio.sleep(max(self._settings.drain_wait_ms / 1000, NEWS if self._guard.streams else 0))\n", ""),
+        tests=("tests/rpc/test_common_drain.py::test_p12_draining_one_of_two_under_load_fails_no_call",),
+    ),
 )  # fmt: skip

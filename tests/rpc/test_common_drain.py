@@ -117,7 +117,7 @@ async def test_draining_twice_is_draining_once() -> None:
         assert running.server.is_ready is False
 
 
-async def test_draining_one_of_two_under_load_fails_no_call() -> None:
+async def test_p12_draining_one_of_two_under_load_fails_no_call() -> None:
     async with toy.serving({"Echo": echo}, drain_wait_ms=300) as one, toy.serving({"Echo": echo}) as two:
         target = f"ipv4:{one.server.address},{two.server.address}"
         async with open_channel(target, settings=ServiceSettings()) as channel:
