@@ -16,7 +16,7 @@ from services.store.adapters.mongo import MongoStorage
 from services.store.adapters.sqlite import SqliteStorage
 from services.store.config import StoreSettings
 from services.store.observe import StoreMeters
-from services.store.ports import Storage
+from services.store.ports import CannotOpen, Storage
 from services.store.relay import Relay
 from services.store.service import Store
 from services.store.servicer import StoreServicer
@@ -41,7 +41,13 @@ async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
             pool_size=settings.database_pool_size,
         )
     try:
-        await storage.open(settings.partitions)
+        try:
+            await storage.open(settings.partitions)
+        except IntentError as error:
+            raise CannotOpen(
+                "DATABASE_URL: this database does not answer, or not as one that can be used; start it, or "
+                "correct the address, user or options"
+            ) from error
         yield storage
     finally:
         await storage.close()
