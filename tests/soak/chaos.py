@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
+
 from intents_client import Client, connect
 from intents_client.plain import submission_from_body
 from services.cli.cluster import ports
 from services.cli.cluster.cluster import Cluster
 from services.cli.cluster.process import Process, ProcessError
+from services.devnet.faults import COUNTS, VALUES
 from tests.harness import checker, shapes, watchers
 from tests.harness.shapes import ROOT, Shape
 from tests.harness.signing import Wallet
@@ -137,10 +140,7 @@ def shown(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_HEALTHY: Final = dict.fromkeys(
-    ("solver_fail_next", "solver_panic_next", "solver_low_next", "drop_next", "timeout_send_next",
-     "refuse_next", "delay_next", "delay_ms", "lag_blocks", "stall"), 0,
-)  # fmt: skip
+_HEALTHY: Final = dict.fromkeys(COUNTS + VALUES, 0)
 
 
 def _bodies(count: int) -> list[dict[str, Any]]:
@@ -222,7 +222,7 @@ async def _strike(world: _World, fault: Fault) -> None:
 
 async def _devnet(world: _World, faults: dict[str, int]) -> None:
     """A devnet that is away forgets its faults anyway."""
-    with suppress(OSError, AssertionError, TimeoutError, shapes.aiohttp.ClientError):
+    with suppress(OSError, AssertionError, TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(10):
             await world.shape.devnet("devnet_faults", **faults)
 
