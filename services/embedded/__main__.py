@@ -66,7 +66,8 @@ class Session:
         say(f"\nserving: gRPC {self.app.rpc.address}, HTTP and socket.io http://{self.app.http}/api/info")
         if self.app.admin is not None:
             say(f"metrics http://{self.app.admin.address}/metrics, chain http://{self.app.devnet.http}/")
-        say(f"data in {self.settings.data_dir}/; try `intents --help`; Ctrl-C ends it")
+        command = ".venv/bin/intents" if os.path.exists(".venv/bin/intents") else "intents"
+        say(f"data in {self.settings.data_dir}/; try `{command} --help` in another terminal; Ctrl-C ends it")
 
     async def run(self) -> int:
         """The exit code."""

@@ -74,7 +74,10 @@ async def serve_http(
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or 'taken'}") from None
+            raise CannotListen(
+                f"cannot listen on {host}:{port}: another program has the port, or the address is not this "
+                "machine's; choose others with HTTP_HOST and HTTP_PORT"
+            ) from error
         bound = int(runner.addresses[0][1])
         yield HttpServer(host=host, port=bound, sockets=sockets, runner=runner)
     finally:
