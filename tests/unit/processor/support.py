@@ -11,7 +11,7 @@ from typing import Any
 
 from services.common.chain.near.signer import KeyFileSigner
 from services.common.chain.port import Chain
-from services.common.clock import from_ns
+from services.common.clock import from_ns, now
 from services.common.domain.intent import IntentRecord, NewIntent, Submission
 from services.common.domain.outcomes import Accepted
 from services.common.errors import IntentError, unavailable
@@ -126,6 +126,16 @@ class Stage:
         (found,) = await self.store.get([intent_id])
         assert found is not None
         return found
+
+    async def resting(self, intent_id: str) -> None:
+        """Returns once the intent is given back until a moment ahead: only then does turning the clock wake it."""
+
+        async def probe() -> bool:
+            record = await self.record(intent_id)
+            given_back = record.lease is None and record.next_action_at is not None
+            return given_back and record.next_action_at > now(self.clock)  # type: ignore[operator]
+
+        await eventually(probe)
 
     async def ended(self, *ids: str, timeout: float = 20.0) -> list[IntentRecord]:
         """The records, once all have ended."""

@@ -76,6 +76,7 @@ async def test_p04_a_validator_that_cannot_tell_refuses_nothing(play: Stage) -> 
     async with play.processor():
         for left in (1, 0):
             await eventually(lambda left=left: len(doubts) <= left)
+            await play.resting(intent_id)
             play.clock.advance(seconds=20)
         (record,) = await play.ended(intent_id)
     assert record.status is Status.COMPLETED
