@@ -12,6 +12,9 @@ Answer = TypeVar("Answer")
 
 EXCUSED: Final = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
+AWAY: Final = 1.5
+"""Seconds without an answer that count as being away; callers ask more often than that."""
+
 
 @dataclass(slots=True)
 class _Kind:
@@ -20,6 +23,8 @@ class _Kind:
     took: list[float] = field(default_factory=list)
     answered_at: float = field(default_factory=time.monotonic)
     longest_gap: float = 0.0
+    longest_until: float = 0.0
+    away: float = 0.0
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class Account:
     """Every call is made through `call`."""
 
     kinds: dict[str, _Kind] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     async def call(self, name: str, made: Awaitable[Answer]) -> Answer | None:
         """Its answer, or None where it failed."""
@@ -40,8 +46,11 @@ class Account:
             return None
         now = time.monotonic()
         kind.took.append(now - started)
-        kind.longest_gap = max(kind.longest_gap, now - kind.answered_at)
-        kind.answered_at = now
+        gap, kind.answered_at = now - kind.answered_at, now
+        if gap > kind.longest_gap:
+            kind.longest_gap, kind.longest_until = gap, now - self.began
+        if gap > AWAY:
+            kind.away += gap
         return answer
 
     def not_to_be(self) -> list[str]:
@@ -72,4 +81,6 @@ def _plain(kind: _Kind) -> dict[str, Any]:
         "p50_ms": at(0.5),
         "p99_ms": at(0.99),
         "longest_without_an_answer_s": round(kind.longest_gap, 2),
+        "that_ended_at_s": round(kind.longest_until, 1),
+        "away_s": round(kind.away, 1),
     }

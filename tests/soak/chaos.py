@@ -131,7 +131,8 @@ def shown(told: dict[str, Any]) -> str:
     for name, kind in told["calls"].items():
         lines.append(
             f"{name:7} {kind['made']:6} made, {kind['availability_percent']:7.3f} % answered, p50 {kind['p50_ms']} ms, "
-            f"p99 {kind['p99_ms']} ms, longest without an answer {kind['longest_without_an_answer_s']} s, "
+            f"p99 {kind['p99_ms']} ms, away {kind['away_s']} s in all, "
+            f"{kind['longest_without_an_answer_s']} s at longest (until {kind['that_ended_at_s']} s), "
             f"failed: {kind['failed'] or 'none'}"
         )
     lines += [f"watchers were told {told['watchers']} versions"]
