@@ -23,7 +23,7 @@ class Settings(ServiceSettings):
         help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
     )
     state_file: Path | None = setting(
-        Path("devnet.db"), help="SQLite file of the chain's state; empty keeps it in memory"
+        Path("data/devnet.db"), help="SQLite file of the chain's state; empty keeps it in memory"
     )
     seed: str = setting("devnet", secret=True, help="Text the genesis keys are derived from")
     genesis_file: Path | None = setting(

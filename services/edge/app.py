@@ -22,7 +22,7 @@ from services.common.rpc.clients.validator import GrpcValidator
 from services.common.rpc.runtime import App, serve_app
 from services.edge.adapters.coalesced import Coalesced
 from services.edge.auth import Authenticator, TokensFileError, read_tokens
-from services.edge.config import Settings, is_loopback
+from services.edge.config import EdgeRules, Settings, is_loopback
 from services.edge.http.context import Shared
 from services.edge.http.server import serve_http
 from services.edge.limits.address import networks
@@ -42,19 +42,26 @@ SERVICE: Final = pb.DESCRIPTOR.services_by_name["IntentService"].full_name
 
 
 @asynccontextmanager
-async def build(
-    settings: Settings, clock: Clock, *, ports: Ports | None = None, observe: Observe | None = None
+async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
+    """An edge over the services that its settings name. Raises SettingError, CannotListen."""
+    observe = Observe(service="edge")
+    async with AsyncExitStack() as stack:
+        ports = await _remote(stack, settings, observe)
+        yield await stack.enter_async_context(open_edge(settings, clock, ports=ports, observe=observe))
+
+
+@asynccontextmanager
+async def open_edge(
+    settings: EdgeRules, clock: Clock, *, ports: Ports, observe: Observe
 ) -> AsyncIterator[App]:
-    """gRPC, HTTP and admin servers, listening. `ports` are local objects where all runs in one process; without
-    them the targets of the settings are called over gRPC. Raises SettingError, CannotListen."""
-    observe = observe or Observe(service="edge")
+    """gRPC, HTTP and admin servers over `ports`, listening; what the embedded shape calls with local objects.
+    Raises SettingError, CannotListen."""
     seen = Vocabulary(observe)
     authenticator = Authenticator(_tokens(settings))
     _warn(settings, authenticator)
     trusted = networks(settings.trusted_proxies)
     async with AsyncExitStack() as stack:
-        given = ports or await _remote(stack, settings, observe)
-        coalesced = Coalesced(given)
+        coalesced = Coalesced(ports)
         stack.push_async_callback(coalesced.aclose)
         limiter = _limiter(settings, clock, seen)
         stack.push_async_callback(limiter.aclose)
@@ -135,14 +142,14 @@ async def _remote(stack: AsyncExitStack, settings: Settings, observe: Observe) -
     )
 
 
-def _tokens(settings: Settings) -> dict[str, str]:
+def _tokens(settings: EdgeRules) -> dict[str, str]:
     try:
         return read_tokens(settings.tokens_file) if settings.tokens_file else {}
     except TokensFileError as error:
         raise SettingError(f"TOKENS_FILE: {error}") from None
 
 
-def _limiter(settings: Settings, clock: Clock, seen: Vocabulary) -> RateLimiter:
+def _limiter(settings: EdgeRules, clock: Clock, seen: Vocabulary) -> RateLimiter:
     maximum, window = settings.rate_limit_max, settings.rate_limit_window_ms / 1000
     local = MemoryRateLimiter(clock, maximum=maximum, window=window)
     if not settings.redis_url:
@@ -152,7 +159,7 @@ def _limiter(settings: Settings, clock: Clock, seen: Vocabulary) -> RateLimiter:
     return FallbackRateLimiter(shared, local, clock, seen)
 
 
-def _warn(settings: Settings, authenticator: Authenticator) -> None:
+def _warn(settings: EdgeRules, authenticator: Authenticator) -> None:
     exposed = [host for host in (settings.host, settings.http_host) if not is_loopback(host)]
     if exposed and not authenticator.required:
         logs.event(

@@ -13,8 +13,8 @@ _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ServiceSettings):
-    """Read from the environment."""
+class EdgeRules(ServiceSettings):
+    """How the edge serves; the embedded shape takes the same."""
 
     port: int = setting(50051, unit="port", minimum=0, maximum=65_535, help="gRPC port; 0 takes a free one")
     admin_port: int = setting(
@@ -28,10 +28,6 @@ class Settings(ServiceSettings):
     http_port: int = setting(
         8080, unit="port", minimum=0, maximum=65_535, help="Port of HTTP and socket.io; 0 takes a free one"
     )
-    validator_target: str = setting("127.0.0.1:50052", help="gRPC target of the validator")
-    cache_target: str = setting("127.0.0.1:50053", help="gRPC target of the cache")
-    store_target: str = setting("127.0.0.1:50054", help="gRPC target of the store")
-    notifier_target: str = setting("127.0.0.1:50055", help="gRPC target of the notifier")
     redis_url: str | None = setting(
         None,
         secret=True,
@@ -109,6 +105,16 @@ class Settings(ServiceSettings):
             rate_max=self.rate_limit_max,
             rate_window=self.rate_limit_window_ms / 1000,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(EdgeRules):
+    """Everything `python -m services.edge` takes."""
+
+    validator_target: str = setting("127.0.0.1:50052", help="gRPC target of the validator")
+    cache_target: str = setting("127.0.0.1:50053", help="gRPC target of the cache")
+    store_target: str = setting("127.0.0.1:50054", help="gRPC target of the store")
+    notifier_target: str = setting("127.0.0.1:50055", help="gRPC target of the notifier")
 
 
 def is_loopback(host: str) -> bool:

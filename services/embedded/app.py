@@ -20,7 +20,7 @@ from services.devnet.app import build as open_devnet
 from services.devnet.config import Settings as DevnetSettings
 from services.devnet.genesis import relayer_keys
 from services.devnet.rpc.errors import RpcError
-from services.edge.app import build as open_edge
+from services.edge.app import open_edge
 from services.edge.ports import Ports
 from services.embedded.config import EmbeddedSettings
 from services.notifier.app import open_notifier

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from services.common.config import ServiceSettings, load, setting
-from services.edge.config import Settings as EdgeSettings
+from services.edge.config import EdgeRules
 
 _OWN = frozenset(field.name for field in fields(ServiceSettings))
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddedSettings(EdgeSettings):
+class EmbeddedSettings(EdgeRules):
     """Of `python -m services.embedded`."""
 
     data_dir: Path = setting(Path("data"), help="Folder of the store and of devnet's chain; made if missing")

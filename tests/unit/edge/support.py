@@ -14,9 +14,10 @@ from intents.v1.intent_service_pb2_grpc import IntentServiceStub
 from services.common.clock import SystemClock
 from services.common.domain.intent import PlainIntent, Submission
 from services.common.errors import IntentError
+from services.common.observe import Observe
 from services.common.rpc.errors import from_rpc_error
 from services.common.rpc.runtime import App
-from services.edge.app import build
+from services.edge.app import open_edge
 from services.edge.config import Settings
 from services.edge.ports import Ports
 from tests.unit.edge.fakes import World
@@ -105,7 +106,9 @@ async def running(
         "rate_limit_max": 10_000,
     } | settings
     ports = ports or (world or World(SystemClock())).ports
-    async with build(Settings(**given), SystemClock(), ports=ports) as app:
+    async with open_edge(
+        Settings(**given), SystemClock(), ports=ports, observe=Observe(service="edge")
+    ) as app:
         await app.ready()
         assert app.rpc is not None and app.http is not None
         async with (
