@@ -2,18 +2,14 @@
 
 import asyncio
 import itertools
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from intents_client import Client, IntentsError, connect
-from intents_client.plain import submission_from_body
+from intents_client import connect
+from tests.fault.load import TIME, Balanced, Load
 from tests.harness import watchers
 from tests.harness.replicas import REPLICATED, replicas
 from tests.harness.signing import Wallet
@@ -26,46 +22,8 @@ pytestmark = pytest.mark.xdist_group("cluster")
 INTENTS = 160
 """Signed beforehand and watched from the start; as many are handed in as the restarts take time for."""
 BY_SSE = 16
-TIME = 45.0
 PAIRS = (("edge", "store"), ("validator", "notifier"), ("cache", "processor"))
 """Two services at a time, a replica of each: as two Deployments that are rolled at once."""
-
-
-@dataclass(slots=True)
-class Load:
-    """Clients who count what they asked and note every call that failed."""
-
-    client: Client
-    bodies: Iterator[dict[str, Any]]
-    accepted: list[str] = field(default_factory=list)
-    calls: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
-    over: bool = False
-    during: set[str] = field(default_factory=set)
-
-    async def call(self, name: str, made: Awaitable[Any]) -> Any:
-        self.calls[name] += 1
-        try:
-            return await made
-        except IntentsError as error:
-            self.failed.append(f"{name} while {self.during} restart: {error!r}")
-            return None
-
-    def past(self, count: int) -> bool:
-        return len(self.accepted) > count
-
-    async def user(self, ended: Callable[[str], bool]) -> None:
-        """Hands in one after another, each when the one before it has ended, and looks at it meanwhile."""
-        while not self.over and (body := next(self.bodies, None)) is not None:
-            receipt = await self.call("submit", self.client.submit(submission_from_body(body)))
-            if receipt is None:
-                continue
-            self.accepted.append(receipt.intent_id)
-            async with asyncio.timeout(TIME):
-                while not ended(receipt.intent_id):
-                    await self.call("status", self.client.status(receipt.intent_id, min_version=1))
-                    await self.call("get", self.client.get(receipt.intent_id))
-                    await asyncio.sleep(0.15)  # the pace of a client that looks now and then
 
 
 @pytest.mark.timeout(120)
@@ -84,20 +42,20 @@ async def test_p12_rolling_restarts_are_invisible(tmp_path: Path) -> None:
         by_sse = await stack.enter_async_context(
             watchers.sse_watch(shape.session, lambda: next(edges), by_sse_ids)
         )
-        load = Load(client, iter(bodies))
-
-        def ended(one: str) -> bool:
-            return by_grpc.ended([one])
-
-        users = [asyncio.create_task(load.user(ended)) for _ in range(2)]
+        balanced = Balanced(shape.session, whole.http)
+        load = Load(client, balanced, iter(bodies), lambda one: by_grpc.ended([one]))
+        users = [asyncio.create_task(user()) for user in (load.by_grpc, load.by_http)]
         await eventually(lambda: len(load.accepted) >= 4, TIME)
 
         async def roll(name: str) -> None:
             for which, process in enumerate(whole.processes[name]):
                 load.during.add(f"{name} {which}")
                 before = len(load.accepted)
+                if name == "edge":
+                    balanced.out.add(whole.http[which])
                 assert await process.stop() == 0, f"{name} did not end by itself"
                 await process.start()
+                balanced.out.discard(whole.http[which] if name == "edge" else "")
                 # work goes on over each
                 await eventually(partial(load.past, before), TIME)
                 load.during.remove(f"{name} {which}")
