@@ -8,7 +8,7 @@ import pytest
 
 from intents_client import Client, IntentsError, connect
 from services.common.domain.lifecycle import Status
-from tests.harness import watchers
+from tests.harness import shapes, watchers
 from tests.harness.shapes import Shape
 from tests.harness.signing import Wallet, to_proto
 from tests.harness.wait import eventually
@@ -35,6 +35,8 @@ async def hand_in(client: Client, bodies: Sequence[dict[str, Any]], lanes: int =
 
 @pytest.mark.timeout(240)
 async def test_a_thousand_intents_complete_and_the_three_truths_agree(shape: Shape) -> None:
+    if shape.name == "processes":
+        shapes.need_fast_database("a thousand intents")
     wallets = [Wallet() for _ in range(10)]
     bodies = [wallets[number % 10].sign_plain() for number in range(COUNT)]
     ids = [body["id"] for body in bodies]

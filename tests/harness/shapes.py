@@ -201,6 +201,14 @@ def make_cluster(
     )
 
 
+def need_fast_database(what: str) -> None:
+    """Skips where SecantusDB would have to carry a load: it is complete rather than fast."""
+    from tests.conftest import MONGODB_URL
+
+    if not MONGODB_URL and (lacking := servers.missing("mongo-java")):
+        pytest.skip(f"missing: {lacking} (SecantusDB is too slow for {what})")
+
+
 def _aside(work: Coroutine[Any, Any, Any]) -> Any:
     """Run to its end in a thread with a loop of its own: the caller may be inside pytest's."""
     with ThreadPoolExecutor(1) as pool:
