@@ -29,11 +29,20 @@ _TARGETS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
-    """`shape` reaches all of them; `processes[name]` are the two of a service, `http` the edges' URLs."""
+    """`shape` reaches all of them; `processes[name]` are the two of a service, `http` the edges' URLs, `metrics`
+    where each counts."""
 
     shape: Shape
     processes: dict[str, tuple[Process, Process]]
     http: tuple[str, str]
+    metrics: dict[str, tuple[str, str]]
+
+    async def calls(self, name: str, which: int) -> float:
+        """Calls this replica has answered in this life."""
+        async with self.shape.session.get(self.metrics[name][which]) as response:
+            text = await response.text()
+        lines = [line for line in text.splitlines() if line.startswith("rpc_server_requests_total{")]
+        return sum(float(line.split()[-1]) for line in lines)
 
 
 @asynccontextmanager
@@ -81,4 +90,8 @@ async def replicas(folder: Path) -> AsyncIterator[Replicas]:
             shape=shape,
             processes={name: (first.processes[name], second.processes[name]) for name in REPLICATED},
             http=(first.http_url, second.http_url),
+            metrics={
+                name: (f"{first.admin_url(name)}/metrics", f"{second.admin_url(name)}/metrics")
+                for name in REPLICATED
+            },
         )

@@ -67,7 +67,8 @@ def _options(settings: ServiceSettings) -> list[tuple[str, Any]]:
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        # shorter than a drain: of two replicas restarted one after the other, the first is found before the second goes
+        ("grpc.max_reconnect_backoff_ms", 400),
         ("grpc.use_local_subchannel_pool", 1),
     ]
 
