@@ -34,7 +34,7 @@ async def echo(request: bytes, _: Any) -> bytes:
     return request
 
 
-async def test_health_turns_off_while_calls_are_still_taken() -> None:
+async def test_p12_health_turns_off_while_calls_are_still_taken() -> None:
     async with toy.serving({"Echo": echo}, drain_wait_ms=400) as running:
         before = [await running.health(), await running.health(toy.NAME)]
         draining = asyncio.create_task(running.server.drain())
