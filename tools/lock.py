@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = [
     "--quiet", "--universal", "--python-version=3.11", "--generate-hashes",
-    "--no-emit-index-url", "--no-annotate", "--no-header",
+    "--no-annotate", "--no-header",
 ]  # fmt: skip
 FILES = [
     ["requirements-uv.in", "--output-file=requirements-uv.txt"],
