@@ -74,7 +74,7 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
         stored, chained, nowhere, bad = answers
         assert isinstance(stored, StatusAnswer)
         assert (stored.status, stored.level) == (status("stored", 2), "store")
-        assert stored.age < timedelta(seconds=5)
+        assert stored.age < timedelta(minutes=2)
         assert isinstance(chained, StatusAnswer)
         assert (chained.status.status, chained.status.version, chained.level) == (
             Status.EXECUTING,

@@ -51,12 +51,12 @@ async def test_deadline_and_trace_pass_two_hops(spans: InMemorySpanExporter) -> 
         toy.serving({"First": first}) as entry,
     ):
         with trace.span("client", kind=trace.CLIENT):
-            assert await call(entry.method("First"), b"x", timeout=0.8) == b"x"
+            assert await call(entry.method("First"), b"x", timeout=4) == b"x"
         client = running["last"].sample(
             "rpc_server_requests_total", service=toy.NAME, method="Last", code="OK"
         )
     assert client == 1
-    assert len(seen) == 2 and all(left is not None and 0 < left < 0.8 * ROUNDING for left in seen)
+    assert len(seen) == 2 and all(left is not None and 0 < left < 4 * ROUNDING for left in seen)
     done = {span.name: span for span in spans.get_finished_spans()}
     chain = ["client", f"{toy.NAME}/First", f"{toy.NAME}/Middle", f"{toy.NAME}/Last"]
     assert len({done[name].context.trace_id for name in chain}) == 1

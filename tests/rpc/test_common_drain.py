@@ -1,7 +1,6 @@
 """The order of an ending: health off, wait, streams sent away, running calls ended, then closed."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -76,13 +75,11 @@ async def test_a_call_that_outstays_the_grace_is_cut() -> None:
     async with toy.serving({"Hold": held.__call__}, drain_grace_ms=50) as running:
         answer = asyncio.create_task(call(running.method("Hold"), b""))
         await held.entered.wait()
-        started = time.monotonic()
-        await running.server.drain()
-        took = time.monotonic() - started
+        async with asyncio.timeout(30):
+            await running.server.drain()
         with pytest.raises(IntentError) as caught:
             await answer
     assert caught.value.status == "UNAVAILABLE"
-    assert took < 2
 
 
 async def test_streams_are_sent_away_and_do_not_hold_up_the_drain() -> None:

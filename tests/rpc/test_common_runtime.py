@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -144,8 +143,6 @@ async def test_a_signal_before_it_is_ready_ends_it(tmp_path: Path) -> None:
 async def test_a_drain_that_hangs_ends_with_exit_1(tmp_path: Path) -> None:
     async with started(tmp_path, BROKEN="drain", DRAIN_GRACE_MS="0") as running:
         await running.where()
-        begun = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
         code, _, err = await running.end()
     assert code == 1 and "drain overdue" in err
-    assert time.monotonic() - begun < 8

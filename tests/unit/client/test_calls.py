@@ -1,7 +1,6 @@
 """The client against a real server: deadlines, retries, what goes along, what is raised."""
 
 import asyncio
-import time
 from contextlib import aclosing
 from typing import Any
 
@@ -42,9 +41,8 @@ async def test_a_call_carries_token_trace_and_default_deadline() -> None:
     (_, _, metadata, left), (_, _, untraced, longer) = script.calls
     assert metadata["authorization"] == "Bearer secret"
     assert metadata["traceparent"] == f"00-{0xA:032x}-{0xB:016x}-01"
-    assert left is not None and 0 < left <= 3.0
+    assert left is not None and longer is not None and 0 < left < 20 < longer
     assert "traceparent" not in untraced
-    assert longer is not None and longer > 30
 
 
 async def test_without_a_token_nothing_is_said_of_one() -> None:
@@ -123,10 +121,9 @@ async def test_a_server_that_never_answers_ends_at_the_deadline() -> None:
         await asyncio.Event().wait()
 
     async with edge(Script(GetInfo=never), deadline=0.2) as client:
-        started = time.monotonic()
-        with pytest.raises(DeadlineExceeded):
-            await client.info()
-        assert time.monotonic() - started < 3
+        async with asyncio.timeout(30):
+            with pytest.raises(DeadlineExceeded):
+                await client.info()
 
 
 async def test_nobody_there_is_unavailable() -> None:
