@@ -18,8 +18,8 @@ from services.common.domain.outcomes import (
     IntentPage,
     LeaseRef,
     ListQuery,
+    OverduePage,
     Rules,
-    Statistics,
     StatusAnswer,
     StatusQuery,
     TransactionRecord,
@@ -27,6 +27,7 @@ from services.common.domain.outcomes import (
     Verdict,
     WriteOutcome,
 )
+from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.domain.views import ChainView, ViewAnswer
 from services.common.errors import IntentError
 
@@ -63,8 +64,8 @@ class IntentReader(Protocol):
         """Newest first. Raises PAGE_TOKEN_INVALID."""
         ...
 
-    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
-        """Counts over what matches; empty matches all."""
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """Counts over what matches. Raises INVALID_FIELD (`since` not before `until`, over 1000 periods)."""
         ...
 
 
@@ -96,8 +97,21 @@ class WorkQueue(Protocol):
         """Gives back; due again at next_action_at. False: another held it already."""
         ...
 
+    async def hand_over(self, leases: Sequence[LeaseRef], *, to_owner: str, lease_ms: int) -> Sequence[bool]:
+        """Passes leases on: for `lease_ms` only `to_owner` may claim them, at once. False: another held it."""
+        ...
+
     async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:
         """Adds or replaces (by hash) signed transactions; needs version, status and fence. Same four outcomes."""
+        ...
+
+
+class OverdueReader(Protocol):
+    """What P13 watches over."""
+
+    async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
+        """Non-terminal intents nobody ends: past their deadline, without an owner, written past the store or
+        held for a person. Raises PAGE_TOKEN_INVALID."""
         ...
 
 
@@ -114,7 +128,7 @@ class EventLog(Protocol):
         ...
 
 
-class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, EventLog, Protocol):
+class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, OverdueReader, EventLog, Protocol):
     """The store, whole."""
 
 

@@ -16,10 +16,15 @@ from services.common.convert.intents import (
     status_to_proto,
     submission_from_proto,
 )
+from services.common.convert.statistics import counts_to_proto, period_to_proto, solvers_to_proto
 from services.common.convert.times import duration
-from services.common.convert.writes import counts_to_proto, solvers_to_proto
 from services.common.domain.intent import IntentEvent, IntentRecord, Receipt, Submission
-from services.common.domain.outcomes import IntentPage, Statistics, StatusAnswer, Verdict
+from services.common.domain.outcomes import (
+    IntentPage,
+    StatusAnswer,
+    Verdict,
+)
+from services.common.domain.statistics import Statistics
 from services.common.errors import IntentError, Reason
 from services.common.rpc.errors import to_status
 from services.edge.model import invalid
@@ -101,7 +106,11 @@ def page(found: IntentPage) -> pb.ListIntentsResponse:
 
 def statistics(found: Statistics) -> pb.GetStatisticsResponse:
     return pb.GetStatisticsResponse(
-        statuses=counts_to_proto(found), total=found.total, solvers=solvers_to_proto(found)
+        statuses=counts_to_proto(found),
+        total=found.total,
+        solvers=solvers_to_proto(found),
+        totals=None if found.totals is None else period_to_proto(found.totals),
+        periods=[period_to_proto(one) for one in found.periods],
     )
 
 

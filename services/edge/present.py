@@ -8,8 +8,13 @@ import orjson
 from services.common.clock import to_ns
 from services.common.domain.intent import ErrorDetails, ExecutionDetails, IntentEvent, IntentRecord, Receipt
 from services.common.domain.lifecycle import Status
-from services.common.domain.outcomes import IntentPage, Statistics, StatusAnswer, Verdict
+from services.common.domain.outcomes import (
+    IntentPage,
+    StatusAnswer,
+    Verdict,
+)
 from services.common.domain.plainjson import plain_to_json
+from services.common.domain.statistics import Statistics
 from services.common.encoding import b58encode
 from services.common.errors import Violation
 from services.edge.service import Info

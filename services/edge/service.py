@@ -16,12 +16,12 @@ from services.common.domain.outcomes import (
     ListQuery,
     Refused,
     Rules,
-    Statistics,
     StatusAnswer,
     StatusQuery,
     Transition,
     Verdict,
 )
+from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason, not_implemented, unavailable
 from services.common.observe import trace
 from services.edge.limits.port import RateLimiter
@@ -234,7 +234,7 @@ class Edge:
     async def statistics(self, caller: Caller, user_id: str = "") -> Statistics:
         """Counts over the caller's intents; solvers over everybody's."""
         return await self._ports.store.statistics(
-            principal=caller.principal, user_id=check_filter(user_id, "user_account")
+            StatisticsQuery(principal=caller.principal, user_id=check_filter(user_id, "user_account"))
         )
 
     async def info(self, caller: Caller) -> Info:

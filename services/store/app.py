@@ -9,6 +9,7 @@ from typing import Final
 
 from intents.store.v1.store_service_pb2_grpc import add_StoreServiceServicer_to_server
 from services.common.clock import Clock
+from services.common.domain.statistics import StatisticsQuery
 from services.common.errors import IntentError
 from services.common.observe import Observe, logs
 from services.common.rpc.runtime import App, serve_app
@@ -91,7 +92,7 @@ async def _relaying(storage: Storage, clock: Clock, poll: float) -> AsyncIterato
 async def _refresh(store: Store, meters: StoreMeters, clock: Clock, every: float) -> None:
     while True:
         try:
-            meters.refreshed(await store.statistics())
+            meters.refreshed(await store.statistics(StatisticsQuery()))
         except IntentError as error:
             logs.event(logger, logging.WARNING, "store.metrics_stale", reason=str(error.reason))
         except Exception as error:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from intents.store.v1 import store_service_pb2 as pb
 from services.common.convert.intents import event_to_proto, filter_from_proto, record_to_proto
+from services.common.convert.statistics import moment_of
 from services.common.domain.intent import IntentRecord
 from services.common.domain.outcomes import EventPage, IntentPage, ListQuery
 
@@ -16,6 +17,11 @@ def query_from_proto(request: pb.ListIntentsRequest) -> ListQuery:
         action=request.action,
         page_size=request.page_size,
         page_token=request.page_token,
+        token=request.token,
+        solver_id=request.solver_id,
+        transaction_hash=request.transaction_hash,
+        created_since=moment_of(request, "created_since"),
+        created_until=moment_of(request, "created_until"),
     )
 
 

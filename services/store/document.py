@@ -5,15 +5,17 @@ min_output_amount, max_slippage (number, percent), status, createdAt, updatedAt,
 executionDetails{solverId, transactions[{hash, chain, status}], gasUsed, totalCost}, errorDetails. Amounts,
 gasUsed and totalCost are strings; times are dates.
 
-Ours: `_id` (= intentId), version, versionStatus (repeats status), principal, contentHash, requestId,
-signedData, nonceKey, deadlineNs, chainTransactions (signed bytes included) with chainRevision, history,
+Ours: `_id` (= intentId), schemaVersion (absent: 1), version, versionStatus (repeats status), principal,
+contentHash, requestId, signedData, nonceKey, deadlineNs, chainTransactions (signed bytes included) with
+chainRevision, history,
 outbox [{version, sequence}] (sequence 0: not numbered yet), lease{owner, fence, expiresAt} (owner "" when
-nobody's; the fence stays), nextActionAt (null when terminal; the lease's end while leased), traceparent.
+nobody's; the fence stays), nextActionAt (null when terminal; the lease's end while leased), traceparent,
+openUntil (= expiresAt, null when terminal), tokens (input and output, for queries by either).
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.common.domain.intent import (
     ChainTransaction,
@@ -32,6 +34,9 @@ from services.common.domain.lifecycle import Status
 from services.common.domain.plainjson import slippage_percent
 from services.common.errors import IntentError, Reason
 from services.store.ports import Document
+
+SCHEMA: Final = 2
+"""Schema of the documents written here. 2 added openUntil and tokens."""
 
 
 def new_document(
@@ -53,6 +58,7 @@ def new_document(
     if plain.max_slippage_bps is not None:
         document["max_slippage"] = slippage_percent(plain.max_slippage_bps)
     document |= {
+        "schemaVersion": SCHEMA,
         "status": Status.PENDING.value,
         "createdAt": now,
         "updatedAt": now,
@@ -73,6 +79,8 @@ def new_document(
         "outbox": [{"version": 1, "sequence": 0}],
         "lease": {"owner": "", "fence": 0, "expiresAt": None},
         "nextActionAt": now,
+        "openUntil": new.expires_at,
+        "tokens": sorted({plain.input_token, plain.output_token}),
         "traceparent": new.traceparent,
     }
     return document

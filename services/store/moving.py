@@ -139,7 +139,7 @@ def _move_write(move: Transition, document: Document, now: datetime) -> Write:
     if error is not None:
         change["errorDetails"] = error
     if move.to in TERMINAL:
-        change |= {"nextActionAt": None, "lease.owner": "", "lease.expiresAt": None}
+        change |= {"nextActionAt": None, "openUntil": None, "lease.owner": "", "lease.expiresAt": None}
     entry = move_entry(
         version=version,
         status=move.to,

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.common.domain.intent import IntentRecord
-from services.common.domain.outcomes import Accepted, Statistics
+from services.common.domain.outcomes import (
+    Accepted,
+)
+from services.common.domain.statistics import Statistics
 from services.common.errors import IntentError
 from services.common.observe import Observe, metrics
 

@@ -13,7 +13,10 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from services.common.domain.lifecycle import Status
-from services.common.domain.outcomes import ListQuery, SolverStatistics
+from services.common.domain.outcomes import (
+    ListQuery,
+)
+from services.common.domain.statistics import SolverStatistics
 from services.store.model import PageKey
 
 T = TypeVar("T")
@@ -133,7 +136,34 @@ class Tally:
     ended: Sequence[Ended]
 
 
-Operation = Look | Reserve | Insert | Find | Update | Due | OwnedBy | Tally
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Bookkeeping documents by `_id`. Answered by a dict by id, of those that exist. `kind`: "meta" or "rollups"."""
+
+    kind: str
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBetween:
+    """Bookkeeping documents with first <= `_id` < last, ascending. Answered by a list."""
+
+    kind: str
+    first: str
+    last: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Compare-and-set of whole bookkeeping documents by their `revision` as it was read; 0 inserts where nothing
+    stands. Stored with revision + 1. Answered by a list: True where it was written."""
+
+    kind: str
+    documents: Sequence[Document]
+
+
+Operation = Look | Reserve | Insert | Find | Update | Due | OwnedBy | Tally | Kept | KeptBetween | Keep
 Program = Generator[Operation, Any, T]
 
 

@@ -15,13 +15,14 @@ from services.common.domain.outcomes import (
     IntentPage,
     LeaseRef,
     ListQuery,
+    OverduePage,
     RequestIdentity,
-    Statistics,
     TransactionRecord,
     Transition,
     WriteOutcome,
 )
-from services.common.errors import IntentError, Reason
+from services.common.domain.statistics import Statistics, StatisticsQuery
+from services.common.errors import IntentError, Reason, not_implemented
 from services.common.observe import trace
 from services.store.claiming import claiming, releasing, renewing
 from services.store.creating import Draft, creating, draft
@@ -113,9 +114,9 @@ class Store:
             token = encode_page_token(query, PageKey(records[-1].created_at, records[-1].intent_id))
         return IntentPage(records=records, next_page_token=token)
 
-    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
         with trace.span("store.statistics"):
-            counts = await self._storage.counts(principal=principal, user_id=user_id)
+            counts = await self._storage.counts(principal=query.principal, user_id=query.user_id)
             solvers = await self._storage.solvers(MAX_SOLVERS)
         return Statistics(counts={status: counts.get(status, 0) for status in Status}, solvers=tuple(solvers))
 
@@ -152,6 +153,12 @@ class Store:
         check_batch(len(leases))
         with trace.span("store.release"):
             return await self._storage.run(releasing(leases, now(self._clock)))
+
+    async def hand_over(self, leases: Sequence[LeaseRef], *, to_owner: str, lease_ms: int) -> Sequence[bool]:
+        raise not_implemented("HandOverIntents")
+
+    async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
+        raise not_implemented("ListOverdue")
 
     async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:
         check_batch(len(records))

@@ -8,16 +8,16 @@ import grpc
 from intents.store.v1 import store_service_pb2 as pb
 from intents.store.v1 import store_service_pb2_grpc as rpc
 from services.common.convert.intents import new_from_proto, record_to_proto
+from services.common.convert.statistics import query_from_proto, statistics_to_proto
 from services.common.convert.writes import (
     created_to_proto,
     key_from_proto,
     lease_from_proto,
-    statistics_to_proto,
+    overdue_to_proto,
     transition_from_proto,
     tx_record_from_proto,
     write_to_proto,
 )
-from services.common.errors import not_implemented
 from services.store import convert
 from services.store.log import DEFAULT_LIMIT
 from services.store.service import Store
@@ -75,6 +75,13 @@ class StoreServicer(rpc.StoreServiceServicer):
         leases = [lease_from_proto(lease) for lease in request.leases]
         return pb.ReleaseIntentsResponse(held=await self._store.release(leases))
 
+    async def HandOverIntents(
+        self, request: pb.HandOverIntentsRequest, context: Context
+    ) -> pb.HandOverIntentsResponse:
+        leases = [lease_from_proto(lease) for lease in request.leases]
+        held = await self._store.hand_over(leases, to_owner=request.to_owner, lease_ms=request.lease_ms)
+        return pb.HandOverIntentsResponse(held=held)
+
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         page = await self._store.list_events(
             request.cursor, limit=request.limit or DEFAULT_LIMIT, tail=request.tail
@@ -90,8 +97,8 @@ class StoreServicer(rpc.StoreServiceServicer):
     async def GetStatistics(
         self, request: pb.GetStatisticsRequest, context: Context
     ) -> pb.GetStatisticsResponse:
-        statistics = await self._store.statistics(principal=request.principal, user_id=request.user_id)
-        return statistics_to_proto(statistics)
+        return statistics_to_proto(await self._store.statistics(query_from_proto(request)))
 
     async def ListOverdue(self, request: pb.ListOverdueRequest, context: Context) -> pb.ListOverdueResponse:
-        raise not_implemented("ListOverdue")
+        page = await self._store.overdue(page_size=request.page_size, page_token=request.page_token)
+        return overdue_to_proto(page)

@@ -8,6 +8,7 @@ import pytest
 from services.common.domain.intent import METHOD_SUBMIT, Submission
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Accepted, ListQuery, RequestIdentity
+from services.common.domain.statistics import StatisticsQuery
 from services.common.errors import IntentError, Reason
 from tests.unit.store.support import (
     START,
@@ -202,13 +203,13 @@ async def test_statistics_count_intents_and_solvers(bench: Bench) -> None:
     await completed(bench.store, "i-1")
     await created(bench.store, "i-2", user_account="bob.near")
     await created(bench.store, "i-3", principal="bob")
-    found = await bench.store.statistics()
+    found = await bench.store.statistics(StatisticsQuery())
     assert found.counts == {
         Status.PENDING: 2, Status.VERIFIED: 0, Status.EXECUTING: 0, Status.COMPLETED: 1, Status.FAILED: 0
     }  # fmt: skip
     assert [(one.solver_id, one.success_rate) for one in found.solvers] == [("solver.near", 1.0)]
-    assert (await bench.store.statistics(principal="bob")).total == 1
-    assert (await bench.store.statistics(user_id="bob.near", principal="alice")).total == 1
+    assert (await bench.store.statistics(StatisticsQuery(principal="bob"))).total == 1
+    assert (await bench.store.statistics(StatisticsQuery(user_id="bob.near", principal="alice"))).total == 1
 
 
 async def test_p01_what_was_acknowledged_is_there_after_a_restart(store_url: str) -> None:

@@ -133,8 +133,8 @@ def relay_on(outbox: Any) -> Relay:
 
 async def drained(storage: Any) -> list[Any]:
     """The log after a fresh relay has taken up everything left behind."""
-    relay = relay_on(storage)
-    while left := await storage.waiting(100):
+    relay = relay_on(storage.outbox)
+    while left := await storage.outbox.waiting(100):
         for document in left:
             await relay.relay(document)
     return await all_events(on(storage))
@@ -163,9 +163,9 @@ async def test_p05_a_relay_dying_at_any_step_neither_skips_nor_doubles(mongo: An
         for after in (False, True):
             name = f"i-{at}-{after}"
             await on(mongo).create([new(name)])
-            (document,) = await mongo.waiting(10)
+            (document,) = await mongo.outbox.waiting(10)
             try:
-                await relay_on(Dying(mongo, at, after=after)).relay(document)
+                await relay_on(Dying(mongo.outbox, at, after=after)).relay(document)
             except Crash:
                 pass
             # somebody else's event may take the number the dead one had chosen
@@ -181,9 +181,9 @@ async def test_p05_relays_racing_neither_skip_nor_double(mongo: Any) -> None:
     await store.create([new(f"i-{number}") for number in range(20)])
     records = await store.get([f"i-{number}" for number in range(20)])
     await store.transition([failure(one) for one in records if one is not None])
-    left = await mongo.waiting(100)
+    left = await mongo.outbox.waiting(100)
     assert len(left) == 20
-    relays = [relay_on(mongo) for _ in range(3)]
+    relays = [relay_on(mongo.outbox) for _ in range(3)]
 
     def copies() -> list[Document]:
         return [{**one, "outbox": [dict(entry) for entry in one["outbox"]]} for one in left]
@@ -194,7 +194,7 @@ async def test_p05_relays_racing_neither_skip_nor_double(mongo: Any) -> None:
             await relay.relay(document)
 
     await asyncio.gather(*(work(relay, turn) for turn, relay in enumerate(relays)))
-    assert await mongo.waiting(100) == []
+    assert await mongo.outbox.waiting(100) == []
     events = await all_events(store)
     assert len(events) == 40
     assert all(versions(events, f"i-{number}") == [1, 2] for number in range(20))

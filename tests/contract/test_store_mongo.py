@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Applied, Refused, TransactionRecord
+from services.common.domain.statistics import StatisticsQuery
 from services.common.errors import IntentError, Reason
 from services.store.adapters.mongo import MongoStorage
 from services.store.ports import CannotOpen
@@ -143,7 +144,7 @@ async def test_p03_a_write_past_us_is_seen_and_never_overwritten(
     assert found.error_details is not None and found.error_details.message == "by hand"
     stored = database.intents.find_one({"_id": "i-1"})
     assert stored is not None and stored["status"] == "failed"
-    assert (await bench.store.statistics()).counts[Status.FAILED] == 1
+    assert (await bench.store.statistics(StatisticsQuery())).counts[Status.FAILED] == 1
     (again,) = await bench.store.create([new()])
     assert not isinstance(again, IntentError) and not again.created
 

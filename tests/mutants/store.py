@@ -28,9 +28,9 @@ def _acknowledge_before_commit() -> None:
 
 def _no_fence() -> None:
     from services.store import moving
-    from services.store.adapters import sqlite
+    from services.store.adapters import sqlite_program
 
-    seen, matches = moving._as_seen, sqlite.matches
+    seen, matches = moving._as_seen, sqlite_program.matches
 
     def as_seen(document: Any, version: int, status: Any, fence: int | None) -> bool:
         return seen(document, version, status, None)
@@ -38,7 +38,7 @@ def _no_fence() -> None:
     def match(document: Any, where: Mapping[str, Any]) -> bool:
         return matches(document, {path: value for path, value in where.items() if path != "lease.fence"})
 
-    moving._as_seen, sqlite.matches = as_seen, match
+    moving._as_seen, sqlite_program.matches = as_seen, match
 
 
 def _any_move() -> None:
@@ -48,14 +48,14 @@ def _any_move() -> None:
 
 
 def _no_compare() -> None:
-    from services.store.adapters.mongo import MongoStorage
+    from services.store.adapters.mongo_program import MongoProgram
 
-    update = MongoStorage._update
+    update = MongoProgram._update
 
     async def blind(self: Any, writes: Sequence[Any]) -> Any:
         return await update(self, [replace(write, where={}) for write in writes])
 
-    MongoStorage._update = blind  # type: ignore[method-assign]
+    MongoProgram._update = blind  # type: ignore[method-assign]
 
 
 def _overwrite_foreign() -> None:

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from intents.store.v1 import store_service_pb2 as pb
 from intents.store.v1.store_service_pb2_grpc import StoreServiceStub
 from services.common.domain.intent import PlainIntent
+from services.common.domain.statistics import StatisticsQuery
 from services.common.errors import IntentError, Reason
 from services.common.observe import trace
 from services.common.rpc.channel import open_channel
@@ -66,7 +67,7 @@ async def test_bad_input_is_answered_with_field_and_reason(bench: Bench) -> None
             error = await refusal(call)
             assert error.reason is reason, error
             assert "Traceback" not in error.message
-    assert (await bench.store.statistics()).total == 0
+    assert (await bench.store.statistics(StatisticsQuery())).total == 0
 
 
 async def test_nothing_odd_is_stored(bench: Bench) -> None:
@@ -77,7 +78,7 @@ async def test_nothing_odd_is_stored(bench: Bench) -> None:
     outcomes = await bench.store.create(odd)
     reasons = [one.reason for one in outcomes]
     assert reasons == [Reason.INVALID_ID] * 5 + [Reason.INVALID_FIELD] * 3
-    assert (await bench.store.statistics()).total == 0
+    assert (await bench.store.statistics(StatisticsQuery())).total == 0
 
 
 async def test_health_and_drain(bench: Bench) -> None:

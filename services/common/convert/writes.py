@@ -1,7 +1,8 @@
-"""What the store is asked and answers: creations, moves, transactions, leases, statistics."""
+"""What the store is asked and answers: creations, moves, transactions, leases, what is overdue."""
+
+from typing import Final
 
 from intents.store.v1 import store_service_pb2 as store_pb
-from intents.v1 import intent_service_pb2 as pb
 from services.common.convert.intents import (
     execution_from_proto,
     execution_to_proto,
@@ -17,7 +18,6 @@ from services.common.convert.intents import (
     transaction_to_proto,
 )
 from services.common.convert.times import moment, timestamp
-from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
     Accepted,
     AlreadyThere,
@@ -25,10 +25,11 @@ from services.common.domain.outcomes import (
     Conflict,
     IntentKey,
     LeaseRef,
+    Overdue,
+    OverdueCause,
+    OverduePage,
     Refused,
     RequestIdentity,
-    SolverStatistics,
-    Statistics,
     TransactionRecord,
     Transition,
     WriteOutcome,
@@ -173,30 +174,38 @@ def lease_from_proto(message: store_pb.LeaseRef) -> LeaseRef:
     )
 
 
-def statistics_to_proto(found: Statistics) -> store_pb.GetStatisticsResponse:
-    return store_pb.GetStatisticsResponse(statuses=counts_to_proto(found), solvers=solvers_to_proto(found))
+_CAUSES: Final = {
+    OverdueCause.PAST_DEADLINE: store_pb.OVERDUE_CAUSE_PAST_DEADLINE,
+    OverdueCause.NO_OWNER: store_pb.OVERDUE_CAUSE_NO_OWNER,
+    OverdueCause.FOREIGN_WRITE: store_pb.OVERDUE_CAUSE_FOREIGN_WRITE,
+    OverdueCause.HELD: store_pb.OVERDUE_CAUSE_HELD,
+}
+_CAUSE_OF: Final = {number: cause for cause, number in _CAUSES.items()}
 
 
-def counts_to_proto(found: Statistics) -> list[pb.StatusCount]:
-    return [pb.StatusCount(status=status_to_proto(s), count=found.counts.get(s, 0)) for s in Status]
-
-
-def solvers_to_proto(found: Statistics) -> list[pb.SolverStatistics]:
-    return [
-        pb.SolverStatistics(
-            solver_id=s.solver_id, success_rate=s.success_rate, avg_execution_time=s.avg_execution_time
-        )
-        for s in found.solvers
-    ]
-
-
-def statistics_from_proto(message: store_pb.GetStatisticsResponse) -> Statistics:
-    return Statistics(
-        counts={status_from_proto(row.status): row.count for row in message.statuses},
-        solvers=tuple(
-            SolverStatistics(
-                solver_id=s.solver_id, success_rate=s.success_rate, avg_execution_time=s.avg_execution_time
+def overdue_to_proto(page: OverduePage) -> store_pb.ListOverdueResponse:
+    return store_pb.ListOverdueResponse(
+        records=[record_to_proto(one.record) for one in page.overdue],
+        causes=[
+            store_pb.Overdue(
+                cause=_CAUSES[one.cause], since=timestamp(one.since), last_evidence=one.last_evidence
             )
-            for s in message.solvers
+            for one in page.overdue
+        ],
+        next_page_token=page.next_page_token,
+    )
+
+
+def overdue_from_proto(message: store_pb.ListOverdueResponse) -> OverduePage:
+    return OverduePage(
+        overdue=tuple(
+            Overdue(
+                record=record_from_proto(record),
+                cause=_CAUSE_OF[why.cause],
+                since=moment(why.since),
+                last_evidence=why.last_evidence,
+            )
+            for record, why in zip(message.records, message.causes, strict=True)
         ),
+        next_page_token=message.next_page_token,
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from services.common.domain.intent import (
     ErrorDetails,
@@ -112,6 +113,11 @@ class ListQuery:
     user_id: str = ""
     status: Status | None = None
     action: str = ""
+    token: str = ""  # input or output
+    solver_id: str = ""
+    transaction_hash: str = ""
+    created_since: datetime | None = None  # inclusive
+    created_until: datetime | None = None  # exclusive
     page_size: int = 50
     page_token: str = ""
 
@@ -133,25 +139,31 @@ class EventPage:
     at_end: bool = True
 
 
+class OverdueCause(StrEnum):
+    """Why an intent is overdue, in the order they are listed in."""
+
+    PAST_DEADLINE = "past_deadline"
+    NO_OWNER = "no_owner"
+    FOREIGN_WRITE = "foreign_write"
+    HELD = "held"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SolverStatistics:
-    """`success_rate` 0 to 1, `avg_execution_time` seconds."""
+class Overdue:
+    """An intent that should have ended or been worked on at `since`; `last_evidence` of its last move."""
 
-    solver_id: str
-    success_rate: float
-    avg_execution_time: float
+    record: IntentRecord
+    cause: OverdueCause
+    since: datetime
+    last_evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """Intents now in each of the five statuses, and the solvers."""
+class OverduePage:
+    """Cause by cause, longest overdue first; `next_page_token` empty on the last page."""
 
-    counts: dict[Status, int]
-    solvers: tuple[SolverStatistics, ...]
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
+    overdue: tuple[Overdue, ...]
+    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,13 @@ from services.common.domain.outcomes import (
     IntentPage,
     ListQuery,
     Rules,
-    Statistics,
     StatusAnswer,
     StatusQuery,
     Transition,
     Verdict,
     WriteOutcome,
 )
+from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError
 from services.common.rpc.coalesce import Coalescer
 from services.edge.ports import CachePort, NotifierPort, Ports, StorePort, ValidatorPort
@@ -89,8 +89,8 @@ class CoalescedStore:
     async def list(self, query: ListQuery) -> IntentPage:
         return await self._inner.list(query)
 
-    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
-        return await self._inner.statistics(principal=principal, user_id=user_id)
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        return await self._inner.statistics(query)
 
     async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
         return await self._inner.transition(moves)

@@ -11,7 +11,8 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from services.common.errors import unavailable
 from services.common.observe import logs
-from services.store.ports import Document
+from services.store.document import event_id
+from services.store.ports import Document, Reservation
 
 logger = logging.getLogger(__name__)
 
@@ -85,3 +86,15 @@ async def insert_absent(
     for index in taken:
         answers[index] = standing[documents[index]["_id"]]
     return answers
+
+
+async def newest_sequence(events: Collection, partition: int) -> int:
+    """Of a partition; 0 if it has none."""
+    where = {"_id": {"$gte": event_id(partition, 0), "$lt": event_id(partition + 1, 0)}}
+    newest = await events.find(where, {"sequence": 1}, sort=[("_id", -1)], limit=1).to_list(None)
+    return newest[0]["sequence"] if newest else 0
+
+
+def reservation(one: Document) -> Reservation:
+    """As it stands in `requests` or `nonces`."""
+    return Reservation(one["_id"], one["intentId"], one["contentHash"])

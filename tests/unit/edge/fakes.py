@@ -27,8 +27,6 @@ from services.common.domain.outcomes import (
     ListQuery,
     Refused,
     Rules,
-    SolverStatistics,
-    Statistics,
     StatusAnswer,
     StatusQuery,
     TokenInfo,
@@ -37,6 +35,7 @@ from services.common.domain.outcomes import (
     WriteOutcome,
 )
 from services.common.domain.signing import content_hash
+from services.common.domain.statistics import SolverStatistics, Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason, Violation, unavailable
 from services.edge.ports import Ports
 from tests.unit.edge.fake_notifier import FakeNotifier
@@ -212,12 +211,12 @@ class FakeStore:
             records=tuple(matching[start:end]), next_page_token=str(end) if end < len(matching) else ""
         )
 
-    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
         self._up()
         mine = [
             one
             for one in self.records.values()
-            if one.principal == principal and user_id in ("", one.user_id)
+            if one.principal == query.principal and query.user_id in ("", one.user_id)
         ]
         solver = SolverStatistics(solver_id="solver.near", success_rate=0.5, avg_execution_time=1.25)
         return Statistics(

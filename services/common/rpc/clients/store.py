@@ -12,11 +12,13 @@ from services.common.convert.intents import (
     record_from_proto,
     status_to_proto,
 )
+from services.common.convert.statistics import query_to_proto, statistics_from_proto
+from services.common.convert.times import timestamp
 from services.common.convert.writes import (
     created_from_proto,
     key_to_proto,
     lease_to_proto,
-    statistics_from_proto,
+    overdue_from_proto,
     transition_to_proto,
     tx_record_to_proto,
     write_from_proto,
@@ -29,11 +31,12 @@ from services.common.domain.outcomes import (
     IntentPage,
     LeaseRef,
     ListQuery,
-    Statistics,
+    OverduePage,
     TransactionRecord,
     Transition,
     WriteOutcome,
 )
+from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError
 from services.common.rpc.call import call, stream
 
@@ -65,6 +68,11 @@ class GrpcStore:
             action=query.action,
             page_size=query.page_size,
             page_token=query.page_token,
+            token=query.token,
+            solver_id=query.solver_id,
+            transaction_hash=query.transaction_hash,
+            created_since=None if query.created_since is None else timestamp(query.created_since),
+            created_until=None if query.created_until is None else timestamp(query.created_until),
         )
         if query.status is not None:
             request.status = status_to_proto(query.status)
@@ -74,9 +82,12 @@ class GrpcStore:
             next_page_token=response.next_page_token,
         )
 
-    async def statistics(self, *, principal: str = "", user_id: str = "") -> Statistics:
-        request = pb.GetStatisticsRequest(principal=principal, user_id=user_id)
-        return statistics_from_proto(await call(self._stub.GetStatistics, request))
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        return statistics_from_proto(await call(self._stub.GetStatistics, query_to_proto(query)))
+
+    async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
+        request = pb.ListOverdueRequest(page_size=page_size, page_token=page_token)
+        return overdue_from_proto(await call(self._stub.ListOverdue, request))
 
     async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
         request = pb.TransitionIntentsRequest(transitions=[transition_to_proto(move) for move in moves])
@@ -102,6 +113,12 @@ class GrpcStore:
     async def release(self, leases: Sequence[LeaseRef]) -> Sequence[bool]:
         request = pb.ReleaseIntentsRequest(leases=[lease_to_proto(lease) for lease in leases])
         return list((await call(self._stub.ReleaseIntents, request)).held)
+
+    async def hand_over(self, leases: Sequence[LeaseRef], *, to_owner: str, lease_ms: int) -> Sequence[bool]:
+        request = pb.HandOverIntentsRequest(
+            leases=[lease_to_proto(lease) for lease in leases], to_owner=to_owner, lease_ms=lease_ms
+        )
+        return list((await call(self._stub.HandOverIntents, request)).held)
 
     async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
         request = pb.ListEventsRequest(cursor=cursor, limit=limit, tail=tail)

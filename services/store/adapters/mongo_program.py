@@ -1,0 +1,161 @@
+"""A store's program run step by step on MongoDB: every operation of services/store/ports.py, each durable."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from pymongo import ReturnDocument
+from pymongo.errors import PyMongoError
+
+from services.common.observe import logs
+from services.store.adapters.mongo_calls import by_id, insert_absent, reachable, reservation, together
+from services.store.adapters.mongo_schema import Collections
+from services.store.ports import (
+    Document,
+    Due,
+    Ended,
+    Find,
+    Found,
+    Insert,
+    Keep,
+    Kept,
+    KeptBetween,
+    Look,
+    Operation,
+    OwnedBy,
+    Program,
+    Reservation,
+    Reserve,
+    Standing,
+    Tally,
+    Update,
+    Write,
+)
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_STANDING: Final = {"principal": 1, "contentHash": 1, "createdAt": 1}
+
+
+class MongoProgram:
+    """Runs programs. `on_written` is called with documents whose outbox was just written to."""
+
+    def __init__(self, on: Collections, on_written: Callable[[Sequence[Document]], None]) -> None:
+        self._on = on
+        self._on_written = on_written
+
+    async def run(self, program: Program[T]) -> T:
+        try:
+            operation = next(program)
+            while True:
+                async with reachable():
+                    answer = await self._do(operation)
+                operation = program.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _do(self, operation: Operation) -> Any:
+        match operation:
+            case Look():
+                requests, nonces, intents = await asyncio.gather(
+                    self._reservations("requests", operation.requests),
+                    self._reservations("nonces", operation.nonces),
+                    by_id(self._on.intents, operation.intents, _STANDING),
+                )
+                return Found(requests, nonces, {key: _standing(one) for key, one in intents.items()})
+            case Find():
+                return await by_id(self._on.intents, operation.intent_ids)
+            case Reserve():
+                documents = [
+                    {"_id": one.key, "intentId": one.intent_id, "contentHash": one.content_hash}
+                    for one in operation.reservations
+                ]
+                standing = await insert_absent(self._on.reserved[operation.kind], documents)
+                return [
+                    mine if other is None else reservation(other)
+                    for mine, other in zip(operation.reservations, standing, strict=True)
+                ]
+            case Insert():
+                standing = await insert_absent(self._on.intents, operation.documents, _STANDING)
+                pairs = list(zip(operation.documents, standing, strict=True))
+                self._on_written([document for document, other in pairs if other is None])
+                return [None if other is None else _standing(other) for other in standing]
+            case Update():
+                return await self._update(operation.writes)
+            case Due():
+                due = {"nextActionAt": {"$lte": operation.now}}
+                return await self._on.intents.find(
+                    due, sort=[("nextActionAt", 1)], limit=operation.limit
+                ).to_list(None)
+            case OwnedBy():
+                owned = {"lease.owner": operation.owner}
+                return await self._on.intents.find(owned, limit=operation.limit).to_list(None)
+            case Tally():
+                for ended in operation.ended:
+                    await self._tally(ended)
+                return None
+            case Kept():
+                return await by_id(self._on.kept[operation.kind], operation.keys)
+            case KeptBetween():
+                between = {"_id": {"$gte": operation.first, "$lt": operation.last}}
+                found = self._on.kept[operation.kind].find(between, sort=[("_id", 1)], limit=operation.limit)
+                return await found.to_list(None)
+            case Keep():
+                return await together([self._keep(operation.kind, one) for one in operation.documents])
+
+    async def _keep(self, kind: str, document: Document) -> bool:
+        seen = document["revision"]
+        after = {**document, "revision": seen + 1}
+        if seen == 0:
+            return (await insert_absent(self._on.kept[kind], [after]))[0] is None
+        where = {"_id": document["_id"], "revision": seen}
+        result = await self._on.kept[kind].replace_one(where, after)
+        return result.modified_count == 1
+
+    async def _update(self, writes: Sequence[Write]) -> list[Document | None]:
+        chains: dict[str, list[int]] = {}
+        for index, write in enumerate(writes):
+            chains.setdefault(write.intent_id, []).append(index)
+        answers: list[Document | None] = [None] * len(writes)
+
+        async def follow(indexes: Sequence[int]) -> None:
+            for index in indexes:
+                write = writes[index]
+                change = {"$set": dict(write.set)} | ({"$push": dict(write.push)} if write.push else {})
+                after: Document | None = await self._on.intents.find_one_and_update(
+                    {"_id": write.intent_id, **write.where}, change, return_document=ReturnDocument.AFTER
+                )
+                answers[index] = after
+                if after is not None and write.push:
+                    # handed over at once: a later write of the batch may fail, this one's event is told all the same
+                    self._on_written([{**after, "outbox": list(after["outbox"])}])
+
+        await together([follow(indexes) for indexes in chains.values()])
+        return answers
+
+    async def _tally(self, ended: Ended) -> None:
+        increments = {"executions": 1, "successes": int(ended.success), "seconds": float(ended.seconds)}
+        try:
+            stats = await self._on.solvers.find_one_and_update(
+                {"_id": ended.solver_id},
+                {"$inc": increments, "$setOnInsert": {"solverId": ended.solver_id}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+            count = stats["executions"]
+            rates = {"successRate": stats["successes"] / count, "avgExecutionTime": stats["seconds"] / count}
+            await self._on.solvers.update_one({"_id": ended.solver_id, "executions": count}, {"$set": rates})
+        except PyMongoError as error:
+            # the move itself is durable; a count that is missing shows in no promise
+            logs.event(logger, logging.WARNING, "store.tally_lost", why=type(error).__name__)
+
+    async def _reservations(self, kind: str, keys: Sequence[str]) -> dict[str, Reservation]:
+        return {key: reservation(one) for key, one in (await by_id(self._on.reserved[kind], keys)).items()}
+
+
+def _standing(one: Document) -> Standing:
+    return Standing(one["_id"], one["principal"], one["contentHash"], one["createdAt"])

@@ -1,0 +1,189 @@
+"""A store's program run within the SQLite writer's transaction: every operation of services/store/ports.py."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bson import decode, encode
+
+from services.store.adapters.single import apply, matches
+from services.store.adapters.sqlite_rows import (
+    OPTIONS,
+    documents,
+    find,
+    kept,
+    ms,
+    newest,
+    reservations,
+    standing,
+)
+from services.store.document import event_document
+from services.store.model import partition_of
+from services.store.ports import (
+    Document,
+    Due,
+    Ended,
+    Find,
+    Found,
+    Insert,
+    Keep,
+    Kept,
+    KeptBetween,
+    Look,
+    Operation,
+    OwnedBy,
+    Program,
+    Reservation,
+    Reserve,
+    Standing,
+    Tally,
+    Update,
+)
+
+_RESERVE: Final = {
+    "requests": "INSERT INTO requests VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
+    "nonces": "INSERT INTO nonces VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
+}
+
+
+class Run:
+    """A program within the writer's transaction."""
+
+    def __init__(self, program: Program[Any], partitions: int) -> None:
+        self._program = program
+        self._partitions = partitions
+        self.published = False
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        try:
+            operation = next(self._program)
+            while True:
+                operation = self._program.send(self._do(connection, operation))
+        except StopIteration as end:
+            return end.value
+
+    def _do(self, connection: sqlite3.Connection, operation: Operation) -> Any:
+        match operation:
+            case Look():
+                return Found(
+                    reservations(connection, "requests", operation.requests),
+                    reservations(connection, "nonces", operation.nonces),
+                    standing(connection, operation.intents),
+                )
+            case Find():
+                return find(connection, operation.intent_ids)
+            case Reserve():
+                return [_reserve(connection, operation.kind, one) for one in operation.reservations]
+            case Insert():
+                return [self._insert(connection, document) for document in operation.documents]
+            case Update():
+                return [self._update(connection, write) for write in operation.writes]
+            case Due():
+                return documents(
+                    connection,
+                    "SELECT document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?",
+                    [ms(operation.now), operation.limit],
+                )
+            case OwnedBy():
+                return documents(
+                    connection,
+                    "SELECT document FROM intents WHERE lease_owner = ? ORDER BY next_action_ms LIMIT ?",
+                    [operation.owner, operation.limit],
+                )
+            case Tally():
+                for ended in operation.ended:
+                    _tally(connection, ended)
+                return None
+            case Kept():
+                return kept(connection, operation.kind, operation.keys)
+            case KeptBetween():
+                return documents(
+                    connection,
+                    "SELECT document FROM kept WHERE kind = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
+                    [operation.kind, operation.first, operation.last, operation.limit],
+                )
+            case Keep():
+                return [_keep(connection, operation.kind, document) for document in operation.documents]
+
+    def _insert(self, connection: sqlite3.Connection, document: Document) -> Standing | None:
+        intent_id = document["_id"]
+        outbox = document["outbox"]
+        cursor = connection.execute(
+            "INSERT INTO intents (id, principal, content_hash, created_ms, user_id, action, status, next_action_ms, "
+            "document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (
+                intent_id,
+                document["principal"],
+                document["contentHash"],
+                ms(document["createdAt"]),
+                document["userId"],
+                document["action"],
+                document["status"],
+                ms(document["nextActionAt"]),
+                encode({**document, "outbox": []}),
+            ),
+        )
+        if cursor.rowcount == 0:
+            return standing(connection, [intent_id])[intent_id]
+        self._publish(connection, document, outbox)
+        return None
+
+    def _update(self, connection: sqlite3.Connection, write: Any) -> Document | None:
+        row = connection.execute("SELECT document FROM intents WHERE id = ?", (write.intent_id,)).fetchone()
+        if row is None:
+            return None
+        document = decode(row[0], OPTIONS)
+        if not matches(document, write.where):
+            return None
+        apply(document, write.set, write.push)
+        outbox, document["outbox"] = document["outbox"], []
+        due = document["nextActionAt"]
+        connection.execute(
+            "UPDATE intents SET status = ?, next_action_ms = ?, lease_owner = ?, document = ? WHERE id = ?",
+            (
+                document["status"],
+                None if due is None else ms(due),
+                document["lease"]["owner"] or None,
+                encode(document),
+                write.intent_id,
+            ),
+        )
+        self._publish(connection, document, outbox)
+        return document
+
+    def _publish(
+        self, connection: sqlite3.Connection, document: Document, outbox: Sequence[Document]
+    ) -> None:
+        partition = partition_of(document["_id"], self._partitions)
+        for entry in outbox:
+            sequence = newest(connection, partition) + 1
+            event = event_document(document, entry["version"], partition, sequence)
+            connection.execute("INSERT INTO events VALUES (?, ?, ?)", (partition, sequence, encode(event)))
+            self.published = True
+
+
+def _reserve(connection: sqlite3.Connection, table: str, one: Reservation) -> Reservation:
+    values = (one.key, one.intent_id, one.content_hash)
+    if connection.execute(_RESERVE[table], values).rowcount:
+        return one
+    return reservations(connection, table, [one.key])[one.key]
+
+
+def _keep(connection: sqlite3.Connection, kind: str, document: Document) -> bool:
+    seen = document["revision"]
+    stored = encode({**document, "revision": seen + 1})
+    if seen == 0:
+        sql = "INSERT INTO kept VALUES (?, ?, 1, ?) ON CONFLICT (kind, key) DO NOTHING"
+        return connection.execute(sql, (kind, document["_id"], stored)).rowcount == 1
+    sql = "UPDATE kept SET revision = ?, document = ? WHERE kind = ? AND key = ? AND revision = ?"
+    return connection.execute(sql, (seen + 1, stored, kind, document["_id"], seen)).rowcount == 1
+
+
+def _tally(connection: sqlite3.Connection, ended: Ended) -> None:
+    connection.execute(
+        """INSERT INTO solver_stats VALUES (?1, ?2, ?3, 1, ?2, ?3) ON CONFLICT (solver_id) DO UPDATE SET
+           executions = executions + 1, successes = successes + ?2, seconds = seconds + ?3,
+           success_rate = (successes + ?2) * 1.0 / (executions + 1),
+           avg_execution_time = (seconds + ?3) / (executions + 1)""",
+        (ended.solver_id, int(ended.success), ended.seconds),
+    )

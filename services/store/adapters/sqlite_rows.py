@@ -1,0 +1,66 @@
+"""Rows of the SQLite store <-> documents, reservations, standings."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bson import decode
+from bson.codec_options import CodecOptions
+
+from services.common.clock import from_ns, to_ns
+from services.store.ports import Document, Reservation, Standing
+
+OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
+_CHUNK: Final = 500
+"""Most variables of one statement."""
+
+_RESERVED: Final = {
+    "requests": "SELECT key, intent_id, content_hash FROM requests WHERE key IN",
+    "nonces": "SELECT key, intent_id, content_hash FROM nonces WHERE key IN",
+}
+
+
+def ms(moment: Any) -> int:
+    return to_ns(moment) // 1_000_000
+
+
+def newest(connection: sqlite3.Connection, partition: int) -> int:
+    row = connection.execute("SELECT MAX(sequence) FROM events WHERE partition = ?", (partition,)).fetchone()
+    return row[0] or 0
+
+
+def documents(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:
+    return [decode(row[0], OPTIONS) for row in connection.execute(sql, values)]
+
+
+def _rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """`sql` ends in "IN"; the keys are asked for in portions."""
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(keys), _CHUNK):
+        part = keys[start : start + _CHUNK]
+        rows += connection.execute(f"{sql} ({','.join('?' * len(part))})", part).fetchall()
+    return rows
+
+
+def find(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Document]:
+    rows = _rows(connection, "SELECT id, document FROM intents WHERE id IN", intent_ids)
+    return {intent_id: decode(document, OPTIONS) for intent_id, document in rows}
+
+
+def standing(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Standing]:
+    sql = "SELECT id, principal, content_hash, created_ms FROM intents WHERE id IN"
+    return {
+        row[0]: Standing(row[0], row[1], row[2], from_ns(row[3] * 1_000_000))
+        for row in _rows(connection, sql, intent_ids)
+    }
+
+
+def reservations(connection: sqlite3.Connection, table: str, keys: Sequence[str]) -> dict[str, Reservation]:
+    return {row[0]: Reservation(*row) for row in _rows(connection, _RESERVED[table], keys)}
+
+
+def kept(connection: sqlite3.Connection, kind: str, keys: Sequence[str]) -> dict[str, Document]:
+    """Bookkeeping documents by id."""
+    # the kind is one of services.store.adapters.sqlite_program's, never a caller's text
+    sql = f"SELECT key, document FROM kept WHERE kind = '{kind}' AND key IN"  # noqa: S608
+    return {key: decode(document, OPTIONS) for key, document in _rows(connection, sql, keys)}
