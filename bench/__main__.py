@@ -1,15 +1,18 @@
 """python -m bench NAME [--quick] [--json FILE]. Exit codes: 0 every goal met, 1 one missed or no valid run, 2 usage."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from bench.edge.run import run as edge
-from bench.frame import BenchError, Report
+from bench.frame import BenchError, Options, Report
+from bench.store.run import PARTS
+from bench.store.run import run as store
 
-BENCHES: Final[dict[str, Callable[..., Report]]] = {"edge": edge}
+BENCHES: Final[dict[str, Callable[[Options], Report]]] = {"edge": edge, "store": store}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,15 +23,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--profile", type=Path, metavar="DIR", help="run the service processes under cProfile, stats in DIR"
     )
-    options = parser.parse_args(argv)
+    parser.add_argument(
+        "--url",
+        default=os.environ.get("MONGODB_URL", ""),
+        metavar="mongodb://HOST",
+        help="store: this MongoDB-protocol server too, in databases of its own (default: MONGODB_URL)",
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], choices=PARTS, help="store: this part, again for more"
+    )
+    given = parser.parse_args(argv)
+    options = Options(quick=given.quick, profile=given.profile, url=given.url, only=given.only)
+    # gRPC's own lines about the processes that a bench starts say nothing
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        report = BENCHES[options.name](quick=options.quick, profile=options.profile)
+        report = BENCHES[given.name](options)
     except BenchError as error:
-        print(f"bench {options.name}: {error}", file=sys.stderr)
+        print(f"bench {given.name}: {error}", file=sys.stderr)
         return 1
     print(report.table())
-    if options.json is not None:
-        options.json.write_text(report.to_json(), encoding="utf-8")
+    if given.json is not None:
+        given.json.write_text(report.to_json(), encoding="utf-8")
     return 0 if report.met else 1
 
 

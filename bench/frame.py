@@ -5,10 +5,14 @@ round, and what counts is the median of that ratio over the rounds.
 """
 
 import json
+import shutil
 import statistics
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 Side = TypeVar("Side")
@@ -19,17 +23,30 @@ class BenchError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asks for. `url`: a MongoDB-protocol server; `only`: parts of the bench, all if empty."""
+
+    quick: bool = False
+    profile: Path | None = None
+    url: str = ""
+    only: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure. `goal` is the least it must be; None where it is only reported."""
+    """One figure. `goal` is the least it must be, the most where `at_most`; None where it is only reported."""
 
     name: str
     measured: float
     goal: float | None = None
+    at_most: bool = False
 
     @property
     def met(self) -> bool | None:
         """None without a goal."""
-        return None if self.goal is None else self.measured >= self.goal
+        if self.goal is None:
+            return None
+        return self.measured <= self.goal if self.at_most else self.measured >= self.goal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +76,7 @@ class Report:
         """A Markdown table, as docs/performance.md holds it."""
         lines = ["| figure | goal | measured | met |", "|---|---|---|---|"]
         for row in self.rows:
-            goal = "-" if row.goal is None else f"at least {row.goal:g}"
+            goal = "-" if row.goal is None else f"at {'most' if row.at_most else 'least'} {row.goal:g}"
             met = {None: "-", True: "yes", False: "NO"}[row.met]
             lines.append(f"| {row.name} | {goal} | {row.measured:.2f} | {met} |")
         return "\n".join([*lines, "", *self.notes])
@@ -77,6 +94,18 @@ def median_ratio(mine: Sequence[float], its: Sequence[float]) -> float:
     if not mine or len(mine) != len(its):
         raise BenchError(f"{len(mine)} rounds of one side, {len(its)} of the other")
     return statistics.median(one / other for one, other in zip(mine, its, strict=True))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for the run, gone afterwards."""
+    # beside the repository's other passing files: /tmp may be memory, which has no sync to wait for
+    Path("run").mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir="run")).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def progress(text: str) -> None:

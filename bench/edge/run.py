@@ -1,8 +1,6 @@
 """The bench `edge`: rounds of submissions at the product's edge, at the naive one and at the bare one."""
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,8 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.edge.processes import DriverProcess, Fleet
-from bench.frame import BenchError, Report, Row, median_ratio, progress, turns
+from bench.edge.submitters import DriverProcess
+from bench.frame import BenchError, Options, Report, Row, median_ratio, progress, scratch, turns
+from bench.processes import Fleet
 
 CALLERS: Final = 64
 GOAL: Final = 2.5
@@ -47,14 +46,11 @@ class Measured:
     sent: int = 0
 
 
-def run(*, quick: bool = False, profile: Path | None = None) -> Report:
+def run(options: Options) -> Report:
     """Raises BenchError where the run proves nothing."""
-    size = QUICK if quick else FULL
-    # beside the repository's other passing files: /tmp may be memory, which has no sync to wait for
-    Path("run").mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir="run")).resolve()
-    fleet, driver = Fleet(folder, profile), DriverProcess()
-    try:
+    size = QUICK if options.quick else FULL
+    with scratch() as folder:
+        fleet, driver = Fleet(folder, options.profile), DriverProcess()
         try:
             found = _measure(size, fleet, driver, folder)
         finally:
@@ -62,8 +58,6 @@ def run(*, quick: bool = False, profile: Path | None = None) -> Report:
             fleet.stop()
         for side in STORING:
             _count(folder / f"{side}.db", side, found[side].sent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return _report(found)
 
 

@@ -119,7 +119,7 @@ class Run:
                 document["userId"],
                 document["action"],
                 document["status"],
-                ms(document["nextActionAt"]),
+                _due(document),
                 encode({**document, "outbox": []}),
             ),
         )
@@ -137,12 +137,11 @@ class Run:
             return None
         apply(document, write.set, write.push)
         outbox, document["outbox"] = document["outbox"], []
-        due = document["nextActionAt"]
         connection.execute(
             "UPDATE intents SET status = ?, next_action_ms = ?, lease_owner = ?, document = ? WHERE id = ?",
             (
                 document["status"],
-                None if due is None else ms(due),
+                _due(document),
                 document["lease"]["owner"] or None,
                 encode(document),
                 write.intent_id,
@@ -160,6 +159,11 @@ class Run:
             event = event_document(document, entry["version"], partition, sequence)
             connection.execute("INSERT INTO events VALUES (?, ?, ?)", (partition, sequence, encode(event)))
             self.published = True
+
+
+def _due(document: Document) -> int | None:
+    due = document["nextActionAt"]
+    return None if due is None else ms(due)
 
 
 def _reserve(connection: sqlite3.Connection, table: str, one: Reservation) -> Reservation:

@@ -10,7 +10,7 @@ import pytest
 from bench import __main__ as command
 from bench.edge.run import Measured as Side
 from bench.edge.run import _count, _report
-from bench.frame import BenchError, Report, Row, median_ratio, turns
+from bench.frame import BenchError, Options, Report, Row, median_ratio, turns
 
 
 def test_each_side_takes_every_place_in_turn() -> None:
@@ -33,6 +33,14 @@ def test_a_goal_is_the_least() -> None:
     assert Row(name="a", measured=0.1).met is None
 
 
+def test_or_the_most() -> None:
+    assert Row(name="a", measured=1.3, goal=1.3, at_most=True).met is True
+    assert Row(name="a", measured=1.31, goal=1.3, at_most=True).met is False
+    assert Row(name="a", measured=1.31, at_most=True).met is None
+    table = Report(bench="x", rows=[Row(name="a", measured=1.4, goal=1.3, at_most=True)]).table()
+    assert "| a | at most 1.3 | 1.40 | NO |" in table
+
+
 def test_the_file_holds_name_goal_measured_met() -> None:
     report = Report(bench="x", rows=[Row(name="a", measured=3.0, goal=2.5), Row(name="b", measured=1.0)])
     found = json.loads(report.to_json())
@@ -52,7 +60,7 @@ def test_a_missed_goal_is_exit_code_1(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def bench(*, quick: bool, profile: Path | None) -> Report:
+    def bench(options: Options) -> Report:
         return Report(bench="edge", rows=[Row(name="speed", measured=measured, goal=2.5)])
 
     monkeypatch.setitem(command.BENCHES, "edge", bench)
@@ -64,7 +72,7 @@ def test_a_missed_goal_is_exit_code_1(
 def test_a_run_that_proves_nothing_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def bench(*, quick: bool, profile: Path | None) -> Report:
+    def bench(options: Options) -> Report:
         raise BenchError("one intent is missing")
 
     monkeypatch.setitem(command.BENCHES, "edge", bench)
