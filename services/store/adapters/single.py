@@ -11,17 +11,21 @@ def matches(document: Document, where: Mapping[str, Any]) -> bool:
     return all(_at(document, path) == value for path, value in where.items())
 
 
-def apply(document: Document, change: Mapping[str, Any], push: Mapping[str, Any]) -> None:
-    """Set paths, append to lists, in place."""
+def applied(document: Document, change: Mapping[str, Any], push: Mapping[str, Any]) -> Document:
+    """The document with paths set and lists appended to; `document` itself stays as it is."""
+    after = dict(document)
     for path, value in change.items():
-        holder, name = _holder(document, path)
+        holder, name = _holder(after, path)
         holder[name] = value
     for path, value in push.items():
-        holder, name = _holder(document, path)
-        holder.setdefault(name, []).append(value)
+        holder, name = _holder(after, path)
+        holder[name] = [*holder.get(name, ()), value]
+    return after
 
 
 def _at(document: Document, path: str) -> Any:
+    if "." not in path:
+        return document.get(path)
     found: Any = document
     for name in path.split("."):
         if not isinstance(found, dict):
@@ -31,7 +35,12 @@ def _at(document: Document, path: str) -> Any:
 
 
 def _holder(document: Document, path: str) -> tuple[Document, str]:
+    """Where the path's last name is set: copied on the way, so that nobody else's is."""
+    if "." not in path:
+        return document, path
     *parents, name = path.split(".")
     for parent in parents:
-        document = document.setdefault(parent, {})
+        copy = dict(document.get(parent, ()))
+        document[parent] = copy
+        document = copy
     return document, name

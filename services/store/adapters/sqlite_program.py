@@ -4,11 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bson import decode, encode
+from bson import encode
 
-from services.store.adapters.single import apply, matches
+from services.store.adapters.single import applied, matches
 from services.store.adapters.sqlite_rows import (
-    OPTIONS,
     documents,
     find,
     kept,
@@ -52,6 +51,8 @@ class Run:
     def __init__(self, program: Program[Any], partitions: int) -> None:
         self._program = program
         self._partitions = partitions
+        self._read: dict[str, Document] = {}
+        """Intents as this transaction left them; nobody else writes meanwhile."""
         self.published = False
 
     def __call__(self, connection: sqlite3.Connection) -> Any:
@@ -71,7 +72,9 @@ class Run:
                     standing(connection, operation.intents),
                 )
             case Find():
-                return find(connection, operation.intent_ids)
+                found = find(connection, [one for one in operation.intent_ids if one not in self._read])
+                self._read |= found
+                return {one: self._read[one] for one in operation.intent_ids if one in self._read}
             case Reserve():
                 return [_reserve(connection, operation.kind, one) for one in operation.reservations]
             case Insert():
@@ -79,13 +82,13 @@ class Run:
             case Update():
                 return [self._update(connection, write) for write in operation.writes]
             case Due():
-                return documents(
+                return self._intents(
                     connection,
                     "SELECT document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?",
                     [ms(operation.now), operation.limit],
                 )
             case OwnedBy():
-                return documents(
+                return self._intents(
                     connection,
                     "SELECT document FROM intents WHERE lease_owner = ? ORDER BY next_action_ms LIMIT ?",
                     [operation.owner, operation.limit],
@@ -129,13 +132,11 @@ class Run:
         return None
 
     def _update(self, connection: sqlite3.Connection, write: Any) -> Document | None:
-        row = connection.execute("SELECT document FROM intents WHERE id = ?", (write.intent_id,)).fetchone()
-        if row is None:
+        found: dict[str, Document] = self._do(connection, Find([write.intent_id]))
+        document = found.get(write.intent_id)
+        if document is None or not matches(document, write.where):
             return None
-        document = decode(row[0], OPTIONS)
-        if not matches(document, write.where):
-            return None
-        apply(document, write.set, write.push)
+        document = applied(document, write.set, write.push)
         outbox, document["outbox"] = document["outbox"], []
         connection.execute(
             "UPDATE intents SET status = ?, next_action_ms = ?, lease_owner = ?, document = ? WHERE id = ?",
@@ -147,8 +148,14 @@ class Run:
                 write.intent_id,
             ),
         )
+        self._read[write.intent_id] = document
         self._publish(connection, document, outbox)
         return document
+
+    def _intents(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:
+        found = documents(connection, sql, values)
+        self._read |= {document["_id"]: document for document in found}
+        return found
 
     def _publish(
         self, connection: sqlite3.Connection, document: Document, outbox: Sequence[Document]
