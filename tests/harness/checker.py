@@ -96,11 +96,12 @@ def _of_one(record: IntentRecord, events: Sequence[IntentEvent], truths: Truths)
         yield f"is {record.status}, not at its end"
     elif record.lease is not None:
         yield "has ended and is still leased"
-    yield from _log(record, events)
+    yield from log_differences(record, events)
     yield from _chain(record, truths.chain.get(record.intent_id), truths.effects.get(record.intent_id, {}))
 
 
-def _log(record: IntentRecord, events: Sequence[IntentEvent]) -> Iterable[str]:
+def log_differences(record: IntentRecord, events: Sequence[IntentEvent]) -> Iterable[str]:
+    """Every way in which a record and the log's events of it, in their order, disagree; it need not have ended."""
     versions = [event.version for event in events]
     if versions != list(range(1, record.version + 1)):
         yield f"the log has versions {versions}, the record version {record.version}"

@@ -170,12 +170,12 @@ def secantus(folder: Path) -> ServerProcess:
     )
 
 
-def mongo_java(folder: Path, *, on_disk: bool = True) -> ServerProcess:
+def mongo_java(folder: Path, *, on_disk: bool = True, port: int | None = None) -> ServerProcess:
     """MongoDB protocol, load and kill tests. Knows no transactions, collations, pipeline updates, no explain.
 
     Without `on_disk` it is twice as fast and forgets everything when it ends: for tests that leave it running.
     """
-    port = free_port()
+    port = free_port() if port is None else port
     classpath = f"{MONGO_JAVA / 'lib'}/*{os.pathsep}{MONGO_JAVA / 'classes'}"
     argv = [
         "java",

@@ -10,31 +10,36 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.soak import chaos
+from tests.soak.store import kill, server
 
-SOAKS: Final = {"chaos": chaos}
+SOAKS: Final[dict[str, Any]] = {"chaos": chaos, "store-kill": kill, "store-server": server}
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Long runs under faults.")
-    parser.add_argument("name", nargs="?", choices=sorted(SOAKS), help="which; none lists them")
-    parser.add_argument("--seconds", type=_seconds, default=300, help="how long faults go on (default 300)")
-    parser.add_argument("--seed", type=int, default=1, help="of the plan of faults (default 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the whole account goes there too")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="data and logs are kept there")
-    given = parser.parse_args(arguments)
-    if given.name is None:
-        for name, soak in SOAKS.items():
-            print(f"{name:10} {(soak.__doc__ or '').splitlines()[0]}")
+    named = parser.add_subparsers(dest="name", metavar="NAME", help="which; none lists them")
+    for name, soak in SOAKS.items():
+        own = named.add_parser(name, description=soak.__doc__)
+        own.add_argument("--seconds", type=_seconds, default=300, help="how long faults go on (default 300)")
+        own.add_argument("--seed", type=int, default=1, help="of the plan of faults (default 1)")
+        own.add_argument("--json", type=Path, metavar="FILE", help="the whole account goes there too")
+        own.add_argument("--keep", type=Path, metavar="DIR", help="data and logs are kept there")
+        if hasattr(soak, "add_options"):
+            soak.add_options(own)
+    options = vars(parser.parse_args(arguments))
+    name, file, keep = options.pop("name"), options.pop("json", None), options.pop("keep", None)
+    if name is None:
+        for each, soak in SOAKS.items():
+            print(f"{each:13} {(soak.__doc__ or '').splitlines()[0]}")
         return 0
-    soak = SOAKS[given.name]
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        told = asyncio.run(soak.run(given.keep or Path(folder), seconds=given.seconds, seed=given.seed))
-    if given.json is not None:
-        given.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    print(soak.shown(told))
+        told = asyncio.run(SOAKS[name].run(keep or Path(folder), **options))
+    if file is not None:
+        file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    print(SOAKS[name].shown(told))
     return 0 if told["met"] else 1
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from intents_client import IntentsError
+from services.common.errors import IntentError
 
 Answer = TypeVar("Answer")
 
@@ -29,10 +30,12 @@ class _Kind:
 
 @dataclass(slots=True)
 class Account:
-    """Every call is made through `call`."""
+    """Every call is made through `call`, of a client or of a service."""
 
     kinds: dict[str, _Kind] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    answered_from: float = 0.0
+    """When the latest-begun of the calls answered so far was begun; of time.monotonic."""
 
     async def call(self, name: str, made: Awaitable[Answer]) -> Answer | None:
         """Its answer, or None where it failed."""
@@ -41,11 +44,12 @@ class Account:
         started = time.monotonic()
         try:
             answer = await made
-        except IntentsError as error:
+        except (IntentsError, IntentError) as error:
             kind.failed[f"{error.status} {error.reason}".strip()] += 1
             return None
         now = time.monotonic()
         kind.took.append(now - started)
+        self.answered_from = max(self.answered_from, started)
         gap, kind.answered_at = now - kind.answered_at, now
         if gap > kind.longest_gap:
             kind.longest_gap, kind.longest_until = gap, now - self.began
