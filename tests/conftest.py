@@ -22,7 +22,16 @@ NO_SKIPS = os.environ.get("CI") == "true"
 
 # Two busy cores say nothing about how long an example should take; a failure shows how to get it again.
 settings.register_profile("suite", deadline=None, print_blob=True)
+# For hours rather than seconds: --hypothesis-profile=long
+settings.register_profile("long", settings.get_profile("suite"), max_examples=1_000, stateful_step_count=100)
 settings.load_profile("suite")
+
+
+def stateful(examples: int, steps: int = 30) -> settings:
+    """So many examples of so many steps in the suite, those of the profile in a longer run."""
+    if settings().max_examples == settings.get_profile("suite").max_examples:
+        return settings(max_examples=examples, stateful_step_count=steps)
+    return settings()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,17 +14,14 @@ import pytest
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Accepted, AlreadyThere, Applied, RequestIdentity
 from services.common.errors import IntentError, Reason
-from services.common.observe import Observe
-from services.common.observe.metrics import new_registry
 from services.store.adapters.mongo import MongoStorage
-from services.store.observe import StoreMeters
 from services.store.ports import Document, Storage
 from services.store.relay import Relay
-from services.store.service import Store
 from tests.harness import servers
 from tests.unit.store.support import (
     Crash,
     Crashing,
+    Dying,
     HandClock,
     all_events,
     created,
@@ -32,6 +29,7 @@ from tests.unit.store.support import (
     logged,
     new,
     nonce_of,
+    on,
     opened,
     opened_storage,
     record,
@@ -41,11 +39,6 @@ from tests.unit.store.support import (
 )
 
 __all__ = ["store_url"]
-
-
-def on(storage: Any) -> Store:
-    meters = StoreMeters(Observe(service="store", registry=new_registry(process=False)), ["swap"])
-    return Store(storage, HandClock(), meters)
 
 
 async def test_p08_a_creation_cut_off_anywhere_is_healed_by_its_repeat(store_url: str) -> None:
@@ -96,27 +89,6 @@ async def test_p03_a_move_cut_off_anywhere_is_made_once_by_its_repeat(store_url:
         storage.on_events = made.store._log.wake
         events = await logged(made.store, 2 * (before + 1))
         assert all(versions(events, f"i-{number}") == [1, 2] for number in range(before + 1))
-
-
-class Dying:
-    """An outbox whose process dies right before, or right after, the step number `at`."""
-
-    def __init__(self, inner: Any, at: int, *, after: bool) -> None:
-        self._inner, self._at, self._after = inner, at, after
-        self.steps = 0
-        self.on_written: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        async def step(*args: Any) -> Any:
-            self.steps += 1
-            if self.steps == self._at and not self._after:
-                raise Crash
-            answer = await getattr(self._inner, name)(*args)
-            if self.steps == self._at and self._after:
-                raise Crash
-            return answer
-
-        return step
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.domain.intent import (
     ErrorDetails,
     IntentRecord,
@@ -32,7 +32,9 @@ from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.store import GrpcStore
 from services.store.app import build, open_storage, open_store
 from services.store.config import StoreSettings
-from services.store.ports import Program, Storage
+from services.store.observe import StoreMeters
+from services.store.ports import Operation, Program, Storage
+from services.store.service import Store as StoreService
 from tests.harness.wait import eventually
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -315,7 +317,11 @@ class Crashing:
 
     inner: Storage
     before: int
-    steps: list[str] = field(default_factory=list)
+    done: list[Operation] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[str]:
+        return [type(operation).__name__ for operation in self.done]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -330,10 +336,37 @@ class Crashing:
                 operation = program.send(answer)
             except StopIteration as end:
                 return end.value
-            if len(self.steps) == self.before:
+            if len(self.done) == self.before:
                 raise Crash
-            self.steps.append(type(operation).__name__)
+            self.done.append(operation)
             answer = yield operation
+
+
+class Dying:
+    """An outbox whose process dies right before, or right after, the step number `at`."""
+
+    def __init__(self, inner: Any, at: int, *, after: bool) -> None:
+        self._inner, self._at, self._after = inner, at, after
+        self.steps = 0
+        self.on_written: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        async def step(*args: Any) -> Any:
+            self.steps += 1
+            if self.steps == self._at and not self._after:
+                raise Crash
+            answer = await getattr(self._inner, name)(*args)
+            if self.steps == self._at and self._after:
+                raise Crash
+            return answer
+
+        return step
+
+
+def on(storage: Any, clock: Clock | None = None) -> StoreService:
+    """The store on a storage, without its background work: nothing relays but what a test starts."""
+    meters = StoreMeters(Observe(service="store", registry=new_registry(process=False)), ["swap"])
+    return StoreService(storage, clock or HandClock(), meters)
 
 
 def versions(events: Sequence[Any], intent_id: str) -> list[int]:
