@@ -11,7 +11,7 @@ from pathlib import Path
 import pymongo
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.harness import servers
 from tests.harness.servers import ServerProcess
@@ -28,10 +28,14 @@ settings.load_profile("suite")
 
 
 def stateful(examples: int, steps: int = 30) -> settings:
-    """So many examples of so many steps in the suite, those of the profile in a longer run."""
-    if settings().max_examples == settings.get_profile("suite").max_examples:
-        return settings(max_examples=examples, stateful_step_count=steps)
-    return settings()
+    """So many examples of so many steps in the suite, those of the profile in a longer run.
+
+    In the suite a failure is told as it was met: to make it short takes minutes.
+    """
+    if settings().max_examples != settings.get_profile("suite").max_examples:
+        return settings()
+    met = [phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)]
+    return settings(max_examples=examples, stateful_step_count=steps, phases=met)
 
 
 @pytest.hookimpl(wrapper=True)

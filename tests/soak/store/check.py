@@ -1,21 +1,25 @@
 """The end of a run: what the store holds now, against what it acknowledged and what the watchers were told."""
 
+import asyncio
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from services.common.domain.intent import IntentEvent, IntentRecord
 from services.common.domain.outcomes import ListQuery, RequestIdentity
+from services.common.domain.statistics import StatisticsQuery
 from services.common.ports import Store
 from tests.harness import checker
-from tests.harness.wait import eventually
 from tests.soak.store.follow import Watcher
 from tests.soak.store.ledger import Ledger
 
 PAGE: Final = 200
-SETTLING: Final = 60.0
-"""Seconds the log, and then each watcher, gets to have everything once nobody writes any more."""
+EVENTS: Final = 1000
+STALLED: Final = 20.0
+"""Seconds without anything new after which what is missing counts as missing: a relay may be behind, or dead."""
+PAUSE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,20 +31,34 @@ class Held:
 
 
 async def read(store: Store) -> Held:
-    """Once the log is as long as the records say, or after SETTLING as it is."""
-    latest: list[Held] = []
+    """Once nobody writes any more: the log when it is as long as the records say, or when it has stopped growing."""
+    records = await _records(store)
+    expected = sum(one.version for one in records.values())
+    events: list[IntentEvent] = []
+    cursor = ""
 
-    async def whole() -> bool:
-        records = await _records(store)
-        latest[:] = [Held(records=records, events=await checker.read_log(store))]
-        return len(latest[0].events) == sum(one.version for one in records.values())
+    async def more() -> int:
+        nonlocal cursor
+        while True:
+            page = await store.list_events(cursor, limit=EVENTS)
+            events.extend(page.events)
+            cursor = page.cursor
+            if page.at_end:
+                return len(events)
 
-    try:
-        await eventually(whole, SETTLING)
-    except AssertionError:
-        # `differences` says what is missing where
-        pass
-    return latest[0]
+    await _grown(more, expected)
+    return Held(records=records, events=events)
+
+
+async def _grown(count: Callable[[], Awaitable[int]], expected: int) -> None:
+    """Until there are so many, or until for STALLED seconds there were no more."""
+    last, until = -1, 0.0
+    while (now := await count()) != expected:
+        if now != last:
+            last, until = now, time.monotonic() + STALLED
+        elif time.monotonic() > until:
+            return
+        await asyncio.sleep(PAUSE)
 
 
 async def _records(store: Store) -> dict[str, IntentRecord]:
@@ -99,17 +117,20 @@ async def _requests(store: Store, ledger: Ledger) -> list[str]:
 
 
 async def _counts(store: Store, held: Held) -> Iterable[str]:
-    counted = {status: count for status, count in (await store.statistics()).counts.items() if count}
+    counted = {
+        status: count for status, count in (await store.statistics(StatisticsQuery())).counts.items() if count
+    }
     there = Counter(record.status for record in held.records.values())
     return [] if counted == dict(there) else [f"the store counts {counted}, its records are {dict(there)}"]
 
 
 async def _watched(watcher: Watcher, held: Held) -> list[str]:
     name = watcher.seen.name
-    try:
-        await eventually(lambda: watcher.events >= len(held.events), SETTLING)
-    except AssertionError:
-        pass
+
+    async def told() -> int:
+        return watcher.events
+
+    await _grown(told, len(held.events))
     found = watcher.found + watcher.seen.faults
     if watcher.events != len(held.events):
         found.append(f"{name}: was told {watcher.events} events, the log has {len(held.events)}")
