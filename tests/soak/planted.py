@@ -5,7 +5,6 @@ moves are answered by what a read says they would do, and sent LATE seconds late
 """
 
 import asyncio
-import copy
 import logging
 import sqlite3
 import time
@@ -16,7 +15,7 @@ from services.common.errors import IntentError
 from services.common.rpc.runtime import main
 from services.store.adapters import sqlite_worker
 from services.store.adapters.mongo import MongoStorage
-from services.store.adapters.single import apply, matches
+from services.store.adapters.single import applied, matches
 from services.store.app import build
 from services.store.config import StoreSettings
 from services.store.ports import Document, Find, Found, Insert, Look, Operation, Program, Update
@@ -105,8 +104,8 @@ def _moved(update: Update, standing: dict[str, Document]) -> Sequence[Document |
         if document is None or not matches(document, write.where):
             answers.append(None)
             continue
-        apply(document, write.set, write.push)
-        answers.append(copy.deepcopy(document))
+        standing[write.intent_id] = applied(document, write.set, write.push)
+        answers.append(standing[write.intent_id])
     return answers
 
 

@@ -35,7 +35,7 @@ async def test_p01_p05_what_the_store_acknowledged_outlives_kill_9(what: str, tm
 
 @pytest.mark.parametrize("what", ["sqlite", "server"])
 async def test_an_acknowledgement_before_the_commit_is_found_out(what: str, tmp_path: Path) -> None:
-    told = await run(tmp_path, what, planted=True)
+    told = await run(tmp_path, what, planted=True, patience=1.0)
     assert not told["met"]
     assert [one for one in told["findings"] if "was acknowledged" in one], told["findings"]
 

@@ -17,7 +17,7 @@ from tests.soak.store.ledger import Ledger
 
 PAGE: Final = 200
 EVENTS: Final = 1000
-STALLED: Final = 20.0
+PATIENCE: Final = 20.0
 """Seconds without anything new after which what is missing counts as missing: a relay may be behind, or dead."""
 PAUSE: Final = 0.2
 
@@ -30,7 +30,7 @@ class Held:
     events: Sequence[IntentEvent]
 
 
-async def read(store: Store) -> Held:
+async def read(store: Store, patience: float) -> Held:
     """Once nobody writes any more: the log when it is as long as the records say, or when it has stopped growing."""
     records = await _records(store)
     expected = sum(one.version for one in records.values())
@@ -46,16 +46,16 @@ async def read(store: Store) -> Held:
             if page.at_end:
                 return len(events)
 
-    await _grown(more, expected)
+    await _grown(more, expected, patience)
     return Held(records=records, events=events)
 
 
-async def _grown(count: Callable[[], Awaitable[int]], expected: int) -> None:
-    """Until there are so many, or until for STALLED seconds there were no more."""
+async def _grown(count: Callable[[], Awaitable[int]], expected: int, patience: float) -> None:
+    """Until there are so many, or until for `patience` seconds there were no more."""
     last, until = -1, 0.0
     while (now := await count()) != expected:
         if now != last:
-            last, until = now, time.monotonic() + STALLED
+            last, until = now, time.monotonic() + patience
         elif time.monotonic() > until:
             return
         await asyncio.sleep(PAUSE)
@@ -72,7 +72,9 @@ async def _records(store: Store) -> dict[str, IntentRecord]:
             return found
 
 
-async def differences(store: Store, held: Held, ledger: Ledger, watchers: Sequence[Watcher]) -> list[str]:
+async def differences(
+    store: Store, held: Held, ledger: Ledger, watchers: Sequence[Watcher], patience: float
+) -> list[str]:
     """Everything that is not as it was promised, one sentence each."""
     found = list(ledger.found)
     logged: dict[str, list[IntentEvent]] = {}
@@ -90,9 +92,8 @@ async def differences(store: Store, held: Held, ledger: Ledger, watchers: Sequen
         ]
     found += await _requests(store, ledger)
     found += await _counts(store, held)
-    for watcher in watchers:
-        found += await _watched(watcher, held)
-    return found
+    told = await asyncio.gather(*(_watched(watcher, held, patience) for watcher in watchers))
+    return found + [text for texts in told for text in texts]
 
 
 async def _requests(store: Store, ledger: Ledger) -> list[str]:
@@ -124,13 +125,13 @@ async def _counts(store: Store, held: Held) -> Iterable[str]:
     return [] if counted == dict(there) else [f"the store counts {counted}, its records are {dict(there)}"]
 
 
-async def _watched(watcher: Watcher, held: Held) -> list[str]:
+async def _watched(watcher: Watcher, held: Held, patience: float) -> list[str]:
     name = watcher.seen.name
 
     async def told() -> int:
         return watcher.events
 
-    await _grown(told, len(held.events))
+    await _grown(told, len(held.events), patience)
     found = watcher.found + watcher.seen.faults
     if watcher.events != len(held.events):
         found.append(f"{name}: was told {watcher.events} events, the log has {len(held.events)}")

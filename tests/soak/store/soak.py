@@ -30,7 +30,8 @@ from tests.soak.store.writers import Writer
 KILLS: Final = 50
 WRITERS: Final = 32
 WATCHERS: Final = 4
-PACE: Final = 0.1
+PACE: Final = {"sqlite": 0.1, "mongo-java": 0.4}
+"""Mean seconds between two steps of a writer: faster than this the imitation does nothing but catch up."""
 AWAY: Final = 60.0
 """Seconds without an answer after which the store counts as not coming back."""
 TRIES: Final = 3
@@ -63,8 +64,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--pace",
         type=float,
-        default=PACE,
-        help=f"mean seconds between two steps of a writer (default {PACE})",
+        help=f"mean seconds between two steps of a writer (default by database: {PACE})",
     )
     parser.add_argument(
         "--planted",
@@ -91,8 +91,9 @@ async def run(
     kills: int = KILLS,
     writers: int = WRITERS,
     watchers: int = WATCHERS,
-    pace: float = PACE,
+    pace: float | None = None,
     planted: bool = False,
+    patience: float = check.PATIENCE,
 ) -> dict[str, Any]:
     """The whole account; `met` says whether everything held. `victim` is "store" or "server"."""
     plan = draw(seed, kills=kills, seconds=seconds)
@@ -122,7 +123,7 @@ async def run(
                     ledger=world.ledger,
                     account=world.account,
                     chance=random.Random(f"{seed} writer {number}"),
-                    pace=pace,
+                    pace=PACE[database] if pace is None else pace,
                     over=world.over,
                 ).work()
             )
@@ -138,8 +139,8 @@ async def run(
         held = check.Held(records={}, events=())
         if back:
             store = stores[-1]
-            held = await check.read(store)
-            world.found += await check.differences(store, held, world.ledger, world.watchers)
+            held = await check.read(store, patience)
+            world.found += await check.differences(store, held, world.ledger, world.watchers, patience)
         world.found += world.account.not_to_be()
     return {
         "soak": name,
