@@ -22,7 +22,7 @@ from bench.store.database import Databases
 from bench.store.documents import move, moved, subjects
 from services.common.clock import SystemClock, now
 from services.common.config import ServiceSettings
-from services.common.domain.outcomes import Applied
+from services.common.domain.outcomes import Applied, LeaseRef
 from services.common.ports import Store
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.store import GrpcStore
@@ -31,6 +31,7 @@ from services.store.ports import Document
 BATCH: Final = 100
 BATCH_GOAL: Final = 8.0
 ONE_GOAL: Final = 1.3
+LEASE_MS: Final = 3_600_000
 RELAYED_WITHIN: Final = 120.0
 _OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 TOGETHER, ALONE, BARE = "batch", "one at a time", "bare update"
@@ -139,6 +140,9 @@ async def _rounds(store: Store, bare: Bare, prefix: str, size: Size) -> Figures:
 
 
 async def _together(store: Store, ids: Sequence[str]) -> float:
+    # whoever moves an intent holds a lease of it, which the store has given or renewed
+    if not all(await store.renew([LeaseRef(intent_id=one, fence=1) for one in ids], lease_ms=LEASE_MS)):
+        raise BenchError("a lease was lost")
     moves = [move(intent_id) for intent_id in ids]
     began = time.perf_counter()
     outcomes = await store.transition(moves)

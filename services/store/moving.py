@@ -1,9 +1,10 @@
 """Moving: compare-and-sets on version and status, and on the fence where the mover holds a lease.
 
 Each program reads, judges, and writes with everything it judged by in the filter; where the document changed
-in between it reads and judges again.
+in between it reads and judges again. What it judges by first may be as old as what this process remembers.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -27,7 +28,7 @@ from services.store.document import (
     record_of,
     transaction_to,
 )
-from services.store.ports import Document, Ended, Find, Program, Tally, Update, Write
+from services.store.ports import Document, Ended, Find, Program, Recall, Tally, Update, Write
 
 ATTEMPTS: Final = 10
 """Rounds before a document that keeps changing is answered as a Conflict."""
@@ -63,22 +64,32 @@ def _rounds(
 ) -> Program[list[WriteOutcome]]:
     outcomes: list[WriteOutcome | None] = [None] * len(intent_ids)
     pending = list(range(len(intent_ids)))
-    documents: dict[str, Document] = {}
-    for _ in range(ATTEMPTS):
-        documents = yield Find([intent_ids[index] for index in pending])
+    # of two moves of one intent both are judged by what stands before either
+    once = [one for one, count in Counter(intent_ids).items() if count == 1]
+    recalled: dict[str, Document] = yield Recall(once)
+    documents = dict(recalled)
+    for number in range(ATTEMPTS):
+        looked = {intent_ids[index] for index in pending} - (recalled.keys() if number == 0 else set())
+        if looked:
+            found: dict[str, Document] = yield Find(list(looked))
+            documents = {one: document for one, document in documents.items() if one not in looked} | found
         tried: list[int] = []
         writes: list[Write] = []
+        doubted: list[int] = []
         for index in pending:
             answer = attempt(index, documents.get(intent_ids[index]))
             if isinstance(answer, Write):
                 tried.append(index)
                 writes.append(answer)
-            else:
+            elif intent_ids[index] in looked:
                 outcomes[index] = answer
-        if not writes:
-            break
-        answers: Sequence[Document | None] = yield Update(writes)
-        pending = []
+            else:
+                # judged by what may be old: only a write that goes through proves that it is not
+                doubted.append(index)
+        answers: Sequence[Document | None] = []
+        if writes:
+            answers = yield Update(writes)
+        pending = doubted
         for index, document in zip(tried, answers, strict=True):
             if document is None:
                 pending.append(index)

@@ -85,6 +85,16 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Whole documents as this process last saw them, where it remembers: maybe old, so good for a Write's filter only.
+
+    Answered by a dict by id.
+    """
+
+    intent_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """One single-document compare-and-set. Paths are dotted.
 
@@ -163,7 +173,9 @@ class Keep:
     documents: Sequence[Document]
 
 
-Operation = Look | Reserve | Insert | Find | Update | Due | OwnedBy | Tally | Kept | KeptBetween | Keep
+Operation = (
+    Look | Reserve | Insert | Find | Recall | Update | Due | OwnedBy | Tally | Kept | KeptBetween | Keep
+)
 Program = Generator[Operation, Any, T]
 
 

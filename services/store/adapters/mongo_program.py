@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,7 @@ from services.store.ports import (
     Operation,
     OwnedBy,
     Program,
+    Recall,
     Reservation,
     Reserve,
     Standing,
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+RECENT: Final = 1024
+"""Intents remembered, the last seen."""
 _STANDING: Final = {"principal": 1, "contentHash": 1, "createdAt": 1}
 
 
@@ -46,6 +50,7 @@ class MongoProgram:
     def __init__(self, on: Collections, on_written: Callable[[Sequence[Document]], None]) -> None:
         self._on = on
         self._on_written = on_written
+        self._recent: OrderedDict[str, Document] = OrderedDict()
 
     async def run(self, program: Program[T]) -> T:
         try:
@@ -68,7 +73,10 @@ class MongoProgram:
                 )
                 return Found(requests, nonces, {key: _standing(one) for key, one in intents.items()})
             case Find():
-                return await by_id(self._on.intents, operation.intent_ids)
+                return self._remember(await by_id(self._on.intents, operation.intent_ids))
+            case Recall():
+                recent = self._recent
+                return {one: recent[one] for one in operation.intent_ids if one in recent}
             case Reserve():
                 documents = [
                     {"_id": one.key, "intentId": one.intent_id, "contentHash": one.content_hash}
@@ -107,6 +115,16 @@ class MongoProgram:
             case Keep():
                 return await together([self._keep(operation.kind, one) for one in operation.documents])
 
+    def _remember(self, documents: dict[str, Document]) -> dict[str, Document]:
+        """For Recall: who claimed an intent moves it next, as a rule through the same process."""
+        for intent_id, document in documents.items():
+            self._recent.pop(intent_id, None)
+            if document.get("nextActionAt") is not None:
+                self._recent[intent_id] = document
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+        return documents
+
     async def _keep(self, kind: str, document: Document) -> bool:
         seen = document["revision"]
         after = {**document, "revision": seen + 1}
@@ -130,6 +148,8 @@ class MongoProgram:
                     {"_id": write.intent_id, **write.where}, change, return_document=ReturnDocument.AFTER
                 )
                 answers[index] = after
+                if after is not None:
+                    self._remember({write.intent_id: after})
                 if after is not None and write.push:
                     # handed over at once: a later write of the batch may fail, this one's event is told all the same
                     self._on_written([{**after, "outbox": list(after["outbox"])}])

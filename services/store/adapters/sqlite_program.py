@@ -32,6 +32,7 @@ from services.store.ports import (
     Operation,
     OwnedBy,
     Program,
+    Recall,
     Reservation,
     Reserve,
     Standing,
@@ -75,6 +76,8 @@ class Run:
                 found = find(connection, [one for one in operation.intent_ids if one not in self._read])
                 self._read |= found
                 return {one: self._read[one] for one in operation.intent_ids if one in self._read}
+            case Recall():
+                return {}  # within the transaction looking costs no round trip
             case Reserve():
                 return [_reserve(connection, operation.kind, one) for one in operation.reservations]
             case Insert():

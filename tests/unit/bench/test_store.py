@@ -81,6 +81,8 @@ async def test_moves_are_made_and_the_bare_update_does_the_same(tmp_path: Path) 
         with pytest.raises(BenchError, match="changed nothing"):
             await bare.update("m-0")
         with pytest.raises(BenchError, match="refused"):
+            await moves._together(store, ["m-0"])
+        with pytest.raises(BenchError, match="lost"):
             await moves._together(store, ["m-600"])
 
 
