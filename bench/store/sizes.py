@@ -75,6 +75,12 @@ class Side:
         await self.page(self._query(user_id=user(self.chance.randrange(users(self.count)))))
         return 1
 
+    async def principal_user(self) -> int:
+        """The same as one principal sees them, which may be none."""
+        account = user(self.chance.randrange(users(self.count)))
+        await self.page(self._query(principal=APPS[0], user_id=account))
+        return 1
+
     async def user_status(self) -> int:
         """Those of an ordinary user at their end."""
         account = user(self.chance.randrange(users(self.count)))
@@ -99,6 +105,7 @@ class Side:
             "list, of a principal": {"principal": APPS[0]},
             "list, of the busiest user": {"user_id": MAKER},
             "list, of a principal's busiest user": {"principal": APPS[0], "user_id": MAKER},
+            "list, failed of a principal": {"principal": APPS[0], "status": Status.FAILED},
             "list, failed": {"status": Status.FAILED},
             "list, completed of the busiest user": {"user_id": MAKER, "status": Status.COMPLETED},
             "list, transfers": {"action": "transfer"},
@@ -109,6 +116,7 @@ class Side:
             **lists,
             "list, from the middle": self.middle,
             "list, of an ordinary user": self.user,
+            "list, of a principal's ordinary user": self.principal_user,
             "list, completed of an ordinary user": self.user_status,
         }
 

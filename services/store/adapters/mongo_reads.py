@@ -46,6 +46,8 @@ class MongoReads:
         where: Document = {name: value for name, value in filters.items() if value}
         if after is not None:
             same = {"createdAt": after.created_at, "_id": {"$lt": after.intent_id}}
+            # the bound is said on its own, so that the index is entered there
+            where["createdAt"] = {"$lte": after.created_at}
             where["$or"] = [{"createdAt": {"$lt": after.created_at}}, same]
         async with reachable():
             newest = [("createdAt", -1), ("_id", -1)]

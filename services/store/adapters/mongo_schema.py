@@ -22,6 +22,11 @@ INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (
     (("outbox.version", 1),),
     (("principal", 1), ("createdAt", -1), ("_id", -1)),
     (("createdAt", -1), ("_id", -1)),
+    (("userId", 1), ("createdAt", -1), ("_id", -1)),
+    (("userId", 1), ("status", 1), ("createdAt", -1), ("_id", -1)),
+    (("principal", 1), ("status", 1), ("createdAt", -1), ("_id", -1)),
+    (("status", 1), ("createdAt", -1), ("_id", -1)),
+    (("action", 1), ("createdAt", -1), ("_id", -1)),
 )
 
 

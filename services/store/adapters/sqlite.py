@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
@@ -19,7 +19,7 @@ from services.common.domain.outcomes import (
 )
 from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.sqlite_program import Run
-from services.store.adapters.sqlite_rows import documents, find, ms, newest, reservations
+from services.store.adapters.sqlite_rows import documents, find, newest, page_statement, reservations
 from services.store.adapters.sqlite_schema import SCHEMA
 from services.store.adapters.sqlite_worker import Worker
 from services.store.model import PageKey
@@ -96,19 +96,7 @@ class SqliteStorage:
         return await self._reader.run(lambda connection: reservations(connection, "requests", keys))
 
     async def page(self, query: ListQuery, after: PageKey | None, limit: int) -> Sequence[Document]:
-        filters = {
-            "principal": query.principal,
-            "user_id": query.user_id,
-            "status": query.status.value if query.status else "",
-            "action": query.action,
-        }
-        clauses = [f"{name} = ?" for name, value in filters.items() if value]
-        values: list[Any] = [value for value in filters.values() if value]
-        if after is not None:
-            clauses.append("(created_ms, id) < (?, ?)")
-            values += [ms(after.created_at), after.intent_id]
-        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        sql = f"SELECT document FROM intents {where} ORDER BY created_ms DESC, id DESC LIMIT ?"  # noqa: S608 (names are ours)
+        sql, values = page_statement(query, after)
         return await self._reader.run(lambda connection: documents(connection, sql, [*values, limit]))
 
     async def counts(self, *, principal: str, user_id: str) -> Mapping[Status, int]:

@@ -8,6 +8,8 @@ from bson import decode
 from bson.codec_options import CodecOptions
 
 from services.common.clock import from_ns, to_ns
+from services.common.domain.outcomes import ListQuery
+from services.store.model import PageKey
 from services.store.ports import Document, Reservation, Standing
 
 OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
@@ -31,6 +33,28 @@ def newest(connection: sqlite3.Connection, partition: int) -> int:
 
 def documents(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:
     return [decode(row[0], OPTIONS) for row in connection.execute(sql, values)]
+
+
+def page_statement(query: ListQuery, after: PageKey | None) -> tuple[str, list[Any]]:
+    """SELECT of a page's documents and its values, without that of its LIMIT. Never sorts, walks one index."""
+    filters = {
+        "user_id": query.user_id,
+        "principal": query.principal,
+        "status": query.status.value if query.status else "",
+        "action": query.action,
+    }
+    given: dict[str, Any] = {name: value for name, value in filters.items() if value}
+    # the narrowest filter's index is walked, with the status in it; a plus keeps the others' out
+    walked = next(iter(given), "")
+    clauses = [f"{'' if name in (walked, 'status') else '+'}{name} = ?" for name in given]
+    values = list(given.values())
+    if after is not None:
+        clauses.append("(created_ms, id) < (?, ?)")
+        values += [ms(after.created_at), after.intent_id]
+    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+    # the names are ours
+    sql = f"SELECT document FROM intents {where} ORDER BY created_ms DESC, id DESC LIMIT ?"  # noqa: S608
+    return sql, values
 
 
 def _rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -12,9 +12,15 @@ CREATE TABLE IF NOT EXISTS intents (
   id TEXT PRIMARY KEY, principal TEXT NOT NULL, content_hash TEXT NOT NULL, created_ms INTEGER NOT NULL,
   user_id TEXT NOT NULL, action TEXT NOT NULL, status TEXT NOT NULL, next_action_ms INTEGER, lease_owner TEXT,
   document BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS intents_status ON intents (status, created_ms);
-CREATE INDEX IF NOT EXISTS intents_user ON intents (user_id, status);
+CREATE INDEX IF NOT EXISTS intents_newest ON intents (created_ms, id);
+CREATE INDEX IF NOT EXISTS intents_newest_by_status ON intents (status, created_ms, id);
+CREATE INDEX IF NOT EXISTS intents_newest_by_user ON intents (user_id, created_ms, id);
+CREATE INDEX IF NOT EXISTS intents_newest_by_user_status ON intents (user_id, status, created_ms, id);
+CREATE INDEX IF NOT EXISTS intents_newest_by_action ON intents (action, created_ms, id);
 CREATE INDEX IF NOT EXISTS intents_page ON intents (principal, created_ms, id);
+CREATE INDEX IF NOT EXISTS intents_newest_by_principal_status ON intents (principal, status, created_ms, id);
+DROP INDEX IF EXISTS intents_status;
+DROP INDEX IF EXISTS intents_user;
 CREATE INDEX IF NOT EXISTS intents_due ON intents (next_action_ms, id) WHERE next_action_ms IS NOT NULL;
 CREATE INDEX IF NOT EXISTS intents_owner ON intents (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE TABLE IF NOT EXISTS events (

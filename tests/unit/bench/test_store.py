@@ -47,7 +47,7 @@ def test_a_server_s_options_are_kept_and_no_name_is_another_s(tmp_path: Path) ->
 async def test_a_filled_store_answers_all_that_its_sides_are_asked(tmp_path: Path) -> None:
     size = sizes.Size(few=1_000, many=1_200, rounds=1, calls=1)
     rows, details = await sizes.measure(Databases(tmp_path), Fleet(tmp_path), size)
-    assert len(rows) == len(details["few"]) == len(details["many"]) == 12
+    assert len(rows) == len(details["few"]) == len(details["many"]) == 14
     assert all(row.goal == 1.5 and row.at_most and row.measured > 0 for row in rows)
 
 
