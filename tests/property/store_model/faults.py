@@ -1,7 +1,6 @@
 """What goes wrong by itself: creations cut off, moves overtaken, clocks that jump, replicas and relays that die."""
 
 import copy
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,7 +11,7 @@ from hypothesis.stateful import precondition, rule
 
 from services.common.domain.lifecycle import NEXT
 from services.store.adapters.mongo import MongoStorage
-from services.store.ports import Document, Operation, Program, Reserve
+from services.store.ports import Document, Operation, Program, Reserve, Update
 from tests.property.store_model.model import Sent
 from tests.property.store_model.reading import Reading
 from tests.property.store_model.values import (
@@ -34,22 +33,24 @@ from tests.unit.store.support import Crash, Crashing, Dying, on
 
 @dataclass
 class Overtaken:
-    """A storage that lets another call pass by before the second step of a program, where its steps are apart."""
+    """A storage that lets another call pass by before a program's first write, where its steps are apart."""
 
     inner: MongoStorage
     meanwhile: Callable[[], Awaitable[None]]
+    passed: bool = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     async def run(self, program: Program[Any]) -> Any:
         answer: Any = None
-        for step in itertools.count():
+        while True:
             try:
                 operation = program.send(answer)
             except StopIteration as end:
                 return end.value
-            if step == 1:
+            if isinstance(operation, Update) and not self.passed:
+                self.passed = True
                 await self.meanwhile()
             answer = await self.inner.run(_alone(operation))
 

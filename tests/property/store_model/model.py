@@ -6,9 +6,10 @@ method says what the store must answer, and does it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.common.domain.lifecycle import NEXT, TERMINAL, Status
+from services.common.domain.outcomes import ListQuery
 from services.common.errors import Reason
 
 CREATED, REPEATED, APPLIED, ALREADY, CONFLICT = "created", "repeated", "applied", "already", "conflict"
@@ -207,20 +208,15 @@ class Model:
 
     # --- reading
 
-    def listed(self, *, principal: str, user: str, status: Status | None) -> list[str]:
-        """Newest first."""
+    def listed(self, query: ListQuery) -> list[str]:
+        """Newest first, all pages."""
         found = [
             one
             for one in self.intents.values()
-            if principal in ("", one.sent.principal)
-            and user in ("", one.sent.user)
-            and status in (None, one.status)
+            if query.principal in ("", one.sent.principal)
+            and query.user_id in ("", one.sent.user)
+            and query.status in (None, one.status)
         ]
         return [
             one.sent.id for one in sorted(found, key=lambda one: (one.created_at, one.sent.id), reverse=True)
         ]
-
-
-def later(now: datetime, ms: int) -> datetime:
-    """`now` moved by whole milliseconds."""
-    return now + timedelta(milliseconds=ms)

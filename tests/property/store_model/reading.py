@@ -1,5 +1,7 @@
 """Reading records, lists, counts and the log; and whether everything agrees."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
@@ -7,7 +9,7 @@ from services.common.domain.intent import IntentEvent, IntentRecord
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import ListQuery, RequestIdentity
 from services.common.domain.statistics import StatisticsQuery
-from tests.property.store_model.values import IDS, PRINCIPALS, USERS, ids, replicas
+from tests.property.store_model.values import IDS, PRINCIPALS, USERS, ids, queries, replicas
 from tests.property.store_model.world import Reader, World
 
 
@@ -29,39 +31,28 @@ class Reading(World):
         expected = self.model.by_request(principal, request)
         assert (None if record is None else record.intent_id) == (expected and expected.sent.id)
 
-    @rule(
-        which=replicas,
-        principal=st.sampled_from(["", *PRINCIPALS]),
-        user=st.sampled_from(["", *USERS]),
-        status=st.none() | st.sampled_from(Status),
-        size=st.integers(1, 3),
-    )
-    def list_pages(self, which: int, principal: str, user: str, status: Status | None, size: int) -> None:
+    @rule(which=replicas, query=queries)
+    def list_pages(self, which: int, query: ListQuery) -> None:
         found: list[IntentRecord] = []
         token = ""
         while True:
-            query = ListQuery(
-                principal=principal, user_id=user, status=status, page_size=size, page_token=token
-            )
-            page = self.run(self.replicas[which].store.list(query))
-            assert len(page.records) == size or not page.next_page_token
+            page = self.run(self.replicas[which].store.list(replace(query, page_token=token)))
+            assert len(page.records) == query.page_size or not page.next_page_token
             found += page.records
             token = page.next_page_token
             if not token:
                 break
-        assert [one.intent_id for one in found] == self.model.listed(
-            principal=principal, user=user, status=status
-        )
+        assert [one.intent_id for one in found] == self.model.listed(query)
         for record in found:
             self.same(record)
 
     @rule(which=replicas, principal=st.sampled_from(["", *PRINCIPALS]), user=st.sampled_from(["", *USERS]))
     def count(self, which: int, principal: str, user: str) -> None:
-        counted = self.run(
-            self.replicas[which].store.statistics(StatisticsQuery(principal=principal, user_id=user))
-        ).counts
+        asked = StatisticsQuery(principal=principal, user_id=user)
+        counted = self.run(self.replicas[which].store.statistics(asked)).counts
         assert counted == {
-            status: len(self.model.listed(principal=principal, user=user, status=status)) for status in Status
+            status: len(self.model.listed(ListQuery(principal=principal, user_id=user, status=status)))
+            for status in Status
         }
 
     @rule(which=replicas)

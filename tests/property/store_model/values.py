@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from services.common.domain.intent import NewIntent
 from services.common.domain.lifecycle import Status
-from services.common.domain.outcomes import AlreadyThere, Applied, Conflict, Refused, Transition, WriteOutcome
+from services.common.domain.outcomes import (
+    AlreadyThere,
+    Applied,
+    Conflict,
+    ListQuery,
+    Refused,
+    Transition,
+    WriteOutcome,
+)
 from tests.property.store_model.model import ALREADY, APPLIED, CONFLICT, Answer, Intent, Sent, Step
 from tests.unit.store.support import new, nonce_of, transaction
 
@@ -33,6 +41,13 @@ submissions = st.builds(
 signed = st.tuples(st.sampled_from(["t-1", "t-2", "t-3"]), st.sampled_from(["signed", "success"]))
 some = signed.map(lambda one: (one,)) | st.tuples(signed, st.just(("t-4", "signed")))
 leases = st.sampled_from([1, 1_000, 60_000])
+queries = st.builds(
+    ListQuery,
+    principal=st.sampled_from(["", *PRINCIPALS]),
+    user_id=st.sampled_from(["", *USERS]),
+    status=st.none() | st.sampled_from(Status),
+    page_size=st.integers(1, 3),
+)
 
 Added = tuple[tuple[str, str], ...]
 """Hashes and statuses of transactions."""
