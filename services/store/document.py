@@ -30,13 +30,16 @@ from services.common.domain.intent import (
     SignedData,
     SignedTransaction,
 )
-from services.common.domain.lifecycle import Status
+from services.common.domain.lifecycle import TERMINAL, Status
 from services.common.domain.plainjson import slippage_percent
 from services.common.errors import IntentError, Reason
 from services.store.ports import Document
 
 SCHEMA: Final = 2
 """Schema of the documents written here. 2 added openUntil and tokens."""
+
+ADOPTED: Final = "ADOPTED"
+"""Reason of version 1 of an intent that another system began: its status is as it was found."""
 
 
 def new_document(
@@ -79,11 +82,17 @@ def new_document(
         "outbox": [{"version": 1, "sequence": 0}],
         "lease": {"owner": "", "fence": 0, "expiresAt": None},
         "nextActionAt": now,
-        "openUntil": new.expires_at,
-        "tokens": sorted({plain.input_token, plain.output_token}),
         "traceparent": new.traceparent,
     }
-    return document
+    return document | derived(document)
+
+
+def derived(document: Document) -> Document:
+    """Fields kept for queries alone; each follows from others."""
+    return {
+        "openUntil": None if document["versionStatus"] in TERMINAL else document["expiresAt"],
+        "tokens": sorted({document["input_token"], document["output_token"]}),
+    }
 
 
 def move_entry(

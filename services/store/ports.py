@@ -173,8 +173,36 @@ class Keep:
     documents: Sequence[Document]
 
 
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Insert events at their places in the log where nothing stands: to repair it, nothing else writes there so.
+    Answered by a list: True where it was inserted."""
+
+    events: Sequence[Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Refile:
+    """Make anew what a backend keeps beside these documents, from the documents. Answered by None."""
+
+    intent_ids: Sequence[str]
+
+
 Operation = (
-    Look | Reserve | Insert | Find | Recall | Update | Due | OwnedBy | Tally | Kept | KeptBetween | Keep
+    Look
+    | Reserve
+    | Insert
+    | Find
+    | Recall
+    | Update
+    | Due
+    | OwnedBy
+    | Tally
+    | Kept
+    | KeptBetween
+    | Keep
+    | Append
+    | Refile
 )
 Program = Generator[Operation, Any, T]
 
@@ -227,11 +255,28 @@ class Outbox(Protocol):
         ...
 
 
+class Scans(Protocol):
+    """Everything there is, in portions by key: what verifying and migrating read. Each portion is as it stood then."""
+
+    async def intents(self, after: str, limit: int) -> Sequence[Document]:
+        """Documents whose `_id` is text above `after`, ascending."""
+        ...
+
+    async def log(self, partition: int, after: int, limit: int) -> Sequence[tuple[int, Document]]:
+        """(sequence, event) above `after` as the keys say, ascending; whether or not one is missing between."""
+        ...
+
+    async def misfiled(self, intent_ids: Sequence[str]) -> Sequence[str]:
+        """Those beside whose document the backend keeps something that does not follow from it."""
+        ...
+
+
 class Storage(Protocol):
     """A database. `outbox` is None where it publishes events within the transaction that moves an intent."""
 
     meta: Meta
     outbox: Outbox | None
+    scans: Scans
     on_events: Callable[[], None]
     """Called in the loop's thread after events became readable."""
 

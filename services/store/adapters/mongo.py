@@ -19,8 +19,9 @@ from services.store.adapters.mongo_calls import insert_absent, reachable
 from services.store.adapters.mongo_outbox import MongoOutbox
 from services.store.adapters.mongo_program import MongoProgram
 from services.store.adapters.mongo_reads import MongoReads
+from services.store.adapters.mongo_scans import MongoScans
 from services.store.adapters.mongo_schema import INTENT_INDEXES, KEPT, RESERVED, Collections
-from services.store.ports import CannotOpen, Document, Meta, Outbox, Program, other_partitions
+from services.store.ports import CannotOpen, Document, Meta, Outbox, Program, Scans, other_partitions
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class MongoStorage(MongoReads):
         self.meta = Meta(store_id="0" * 16, partitions=1)
         outbox = MongoOutbox(self._on)
         self.outbox: Outbox | None = outbox
+        self.scans: Scans = MongoScans(self._on)
         self._program = MongoProgram(self._on, lambda documents: outbox.on_written(documents))
         self.on_events: Callable[[], None] = lambda: None
 

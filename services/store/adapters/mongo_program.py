@@ -13,6 +13,7 @@ from services.common.observe import logs
 from services.store.adapters.mongo_calls import by_id, insert_absent, reachable, reservation, together
 from services.store.adapters.mongo_schema import Collections
 from services.store.ports import (
+    Append,
     Document,
     Due,
     Ended,
@@ -27,6 +28,7 @@ from services.store.ports import (
     OwnedBy,
     Program,
     Recall,
+    Refile,
     Reservation,
     Reserve,
     Standing,
@@ -114,6 +116,11 @@ class MongoProgram:
                 return await found.to_list(None)
             case Keep():
                 return await together([self._keep(operation.kind, one) for one in operation.documents])
+            case Append():
+                standing = await insert_absent(self._on.events, operation.events, {"_id": 1})
+                return [one is None for one in standing]
+            case Refile():
+                return None
 
     def _remember(self, documents: dict[str, Document]) -> dict[str, Document]:
         """For Recall: who claimed an intent moves it next, as a rule through the same process."""

@@ -20,6 +20,7 @@ from services.common.domain.outcomes import (
 from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.sqlite_program import Run
 from services.store.adapters.sqlite_rows import documents, find, newest, page_statement, reservations
+from services.store.adapters.sqlite_scans import SqliteScans
 from services.store.adapters.sqlite_schema import SCHEMA
 from services.store.adapters.sqlite_worker import Worker
 from services.store.model import PageKey
@@ -30,6 +31,7 @@ from services.store.ports import (
     Outbox,
     Program,
     Reservation,
+    Scans,
     other_partitions,
 )
 
@@ -47,6 +49,7 @@ class SqliteStorage:
         self.on_events: Callable[[], None] = lambda: None
         self._writer = Worker("store-writer", self._connect_writer, transactional=True)
         self._reader = Worker("store-reader", self._connect_reader, transactional=False)
+        self.scans: Scans = SqliteScans(self._reader)
 
     async def open(self, partitions: int) -> None:
         """Create or open the file. Raises CannotOpen."""

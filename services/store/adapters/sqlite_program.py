@@ -8,9 +8,13 @@ from bson import encode
 
 from services.store.adapters.single import applied, matches
 from services.store.adapters.sqlite_rows import (
+    COLUMNS,
+    MOVING,
+    columns,
     documents,
     find,
     kept,
+    moving_columns,
     ms,
     newest,
     reservations,
@@ -19,6 +23,7 @@ from services.store.adapters.sqlite_rows import (
 from services.store.document import event_document
 from services.store.model import partition_of
 from services.store.ports import (
+    Append,
     Document,
     Due,
     Ended,
@@ -33,6 +38,7 @@ from services.store.ports import (
     OwnedBy,
     Program,
     Recall,
+    Refile,
     Reservation,
     Reserve,
     Standing,
@@ -44,6 +50,12 @@ _RESERVE: Final = {
     "requests": "INSERT INTO requests VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
     "nonces": "INSERT INTO nonces VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
 }
+_INSERT: Final = (
+    f"INSERT INTO intents ({', '.join(COLUMNS)}, document, id) VALUES (?{', ?' * (len(COLUMNS) + 1)}) "  # noqa: S608
+    "ON CONFLICT (id) DO NOTHING"
+)
+_UPDATE: Final = f"UPDATE intents SET {' = ?, '.join(MOVING)} = ?, document = ? WHERE id = ?"  # noqa: S608
+_REFILE: Final = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"  # noqa: S608
 
 
 class Run:
@@ -110,25 +122,18 @@ class Run:
                 )
             case Keep():
                 return [_keep(connection, operation.kind, document) for document in operation.documents]
+            case Append():
+                return [_append(connection, event) for event in operation.events]
+            case Refile():
+                for document in find(connection, operation.intent_ids).values():
+                    connection.execute(_REFILE, (*columns(document), document["_id"]))
+                return None
 
     def _insert(self, connection: sqlite3.Connection, document: Document) -> Standing | None:
         intent_id = document["_id"]
         outbox = document["outbox"]
-        cursor = connection.execute(
-            "INSERT INTO intents (id, principal, content_hash, created_ms, user_id, action, status, next_action_ms, "
-            "document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            (
-                intent_id,
-                document["principal"],
-                document["contentHash"],
-                ms(document["createdAt"]),
-                document["userId"],
-                document["action"],
-                document["status"],
-                _due(document),
-                encode({**document, "outbox": []}),
-            ),
-        )
+        stored = encode({**document, "outbox": []})
+        cursor = connection.execute(_INSERT, (*columns(document), stored, intent_id))
         if cursor.rowcount == 0:
             return standing(connection, [intent_id])[intent_id]
         self._publish(connection, document, outbox)
@@ -141,16 +146,7 @@ class Run:
             return None
         document = applied(document, write.set, write.push)
         outbox, document["outbox"] = document["outbox"], []
-        connection.execute(
-            "UPDATE intents SET status = ?, next_action_ms = ?, lease_owner = ?, document = ? WHERE id = ?",
-            (
-                document["status"],
-                _due(document),
-                document["lease"]["owner"] or None,
-                encode(document),
-                write.intent_id,
-            ),
-        )
+        connection.execute(_UPDATE, (*moving_columns(document), encode(document), write.intent_id))
         self._read[write.intent_id] = document
         self._publish(connection, document, outbox)
         return document
@@ -171,11 +167,6 @@ class Run:
             self.published = True
 
 
-def _due(document: Document) -> int | None:
-    due = document["nextActionAt"]
-    return None if due is None else ms(due)
-
-
 def _reserve(connection: sqlite3.Connection, table: str, one: Reservation) -> Reservation:
     values = (one.key, one.intent_id, one.content_hash)
     if connection.execute(_RESERVE[table], values).rowcount:
@@ -191,6 +182,12 @@ def _keep(connection: sqlite3.Connection, kind: str, document: Document) -> bool
         return connection.execute(sql, (kind, document["_id"], stored)).rowcount == 1
     sql = "UPDATE kept SET revision = ?, document = ? WHERE kind = ? AND key = ? AND revision = ?"
     return connection.execute(sql, (seen + 1, stored, kind, document["_id"], seen)).rowcount == 1
+
+
+def _append(connection: sqlite3.Connection, event: Document) -> bool:
+    values = (event["partition"], event["sequence"], encode(event))
+    sql = "INSERT INTO events VALUES (?, ?, ?) ON CONFLICT (partition, sequence) DO NOTHING"
+    return connection.execute(sql, values).rowcount == 1
 
 
 def _tally(connection: sqlite3.Connection, ended: Ended) -> None:

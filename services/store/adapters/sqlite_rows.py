@@ -16,6 +16,11 @@ OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 _CHUNK: Final = 500
 """Most variables of one statement."""
 
+MOVING: Final = ("status", "next_action_ms", "lease_owner")
+"""Columns beside an intent's document that moves and leases change."""
+COLUMNS: Final = ("principal", "content_hash", "created_ms", "user_id", "action", *MOVING)
+"""All columns beside an intent's document; every one follows from it."""
+
 _RESERVED: Final = {
     "requests": "SELECT key, intent_id, content_hash FROM requests WHERE key IN",
     "nonces": "SELECT key, intent_id, content_hash FROM nonces WHERE key IN",
@@ -24,6 +29,24 @@ _RESERVED: Final = {
 
 def ms(moment: Any) -> int:
     return to_ns(moment) // 1_000_000
+
+
+def moving_columns(document: Document) -> tuple[Any, ...]:
+    """Values of MOVING."""
+    due = document["nextActionAt"]
+    return (document["status"], None if due is None else ms(due), document["lease"]["owner"] or None)
+
+
+def columns(document: Document) -> tuple[Any, ...]:
+    """Values of COLUMNS."""
+    return (
+        document["principal"],
+        document["contentHash"],
+        ms(document["createdAt"]),
+        document["userId"],
+        document["action"],
+        *moving_columns(document),
+    )
 
 
 def newest(connection: sqlite3.Connection, partition: int) -> int:
@@ -57,34 +80,34 @@ def page_statement(query: ListQuery, after: PageKey | None) -> tuple[str, list[A
     return sql, values
 
 
-def _rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
-    """`sql` ends in "IN"; the keys are asked for in portions."""
-    rows: list[tuple[Any, ...]] = []
+def rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Those of `keys`: `sql` ends in "IN", they are asked for in portions."""
+    found: list[tuple[Any, ...]] = []
     for start in range(0, len(keys), _CHUNK):
         part = keys[start : start + _CHUNK]
-        rows += connection.execute(f"{sql} ({','.join('?' * len(part))})", part).fetchall()
-    return rows
+        found += connection.execute(f"{sql} ({','.join('?' * len(part))})", part).fetchall()
+    return found
 
 
 def find(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Document]:
-    rows = _rows(connection, "SELECT id, document FROM intents WHERE id IN", intent_ids)
-    return {intent_id: decode(document, OPTIONS) for intent_id, document in rows}
+    found = rows(connection, "SELECT id, document FROM intents WHERE id IN", intent_ids)
+    return {intent_id: decode(document, OPTIONS) for intent_id, document in found}
 
 
 def standing(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Standing]:
     sql = "SELECT id, principal, content_hash, created_ms FROM intents WHERE id IN"
     return {
         row[0]: Standing(row[0], row[1], row[2], from_ns(row[3] * 1_000_000))
-        for row in _rows(connection, sql, intent_ids)
+        for row in rows(connection, sql, intent_ids)
     }
 
 
 def reservations(connection: sqlite3.Connection, table: str, keys: Sequence[str]) -> dict[str, Reservation]:
-    return {row[0]: Reservation(*row) for row in _rows(connection, _RESERVED[table], keys)}
+    return {row[0]: Reservation(*row) for row in rows(connection, _RESERVED[table], keys)}
 
 
 def kept(connection: sqlite3.Connection, kind: str, keys: Sequence[str]) -> dict[str, Document]:
     """Bookkeeping documents by id."""
     # the kind is one of services.store.adapters.sqlite_program's, never a caller's text
     sql = f"SELECT key, document FROM kept WHERE kind = '{kind}' AND key IN"  # noqa: S608
-    return {key: decode(document, OPTIONS) for key, document in _rows(connection, sql, keys)}
+    return {key: decode(document, OPTIONS) for key, document in rows(connection, sql, keys)}

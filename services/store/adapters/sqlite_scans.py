@@ -1,0 +1,42 @@
+"""Everything in an SQLite store, in portions by key."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bson import decode
+
+from services.store.adapters.sqlite_rows import COLUMNS, OPTIONS, columns, documents, rows
+from services.store.adapters.sqlite_worker import Worker
+from services.store.ports import Document
+
+_FILED: Final = f"SELECT id, document, {', '.join(COLUMNS)} FROM intents WHERE id IN"  # noqa: S608
+
+
+class SqliteScans:
+    """`services.store.ports.Scans`, read by `reader`."""
+
+    def __init__(self, reader: Worker) -> None:
+        self._reader = reader
+
+    async def intents(self, after: str, limit: int) -> Sequence[Document]:
+        sql = "SELECT document FROM intents WHERE id > ? ORDER BY id LIMIT ?"
+        return await self._reader.run(lambda connection: documents(connection, sql, [after, limit]))
+
+    async def log(self, partition: int, after: int, limit: int) -> Sequence[tuple[int, Document]]:
+        sql = "SELECT sequence, document FROM events WHERE partition = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        found = await self._reader.run(
+            lambda connection: connection.execute(sql, [partition, after, limit]).fetchall()
+        )
+        return [(sequence, decode(document, OPTIONS)) for sequence, document in found]
+
+    async def misfiled(self, intent_ids: Sequence[str]) -> Sequence[str]:
+        found = await self._reader.run(lambda connection: rows(connection, _FILED, intent_ids))
+        odd = []
+        for intent_id, document, *filed in found:
+            try:
+                agrees = tuple(filed) == columns(decode(document, OPTIONS))
+            except (KeyError, TypeError, AttributeError):
+                agrees = False
+            if not agrees:
+                odd.append(intent_id)
+        return odd

@@ -1,0 +1,47 @@
+"""`python -m services.store admin …` as operators run it: what it says, and its exit codes."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.unit.store.raw import raw
+from tests.unit.store.support import created, opened, sqlite_url
+
+
+async def admin(url: str, *arguments: str, **env: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of `intents admin`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.store", "admin", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "INTENTS_PROG": "intents admin",
+             "DATABASE_URL": url, "PARTITIONS": "4"} | env,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_verify_says_what_it_found_and_repairs_it(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path)
+    async with opened(url) as made:
+        await created(made.store, "i-1")
+    well, wrong = await asyncio.gather(admin(url, "verify"), admin(url, "verify", "--limit", "x"))
+    assert well[0] == 0 and well[2] == ""
+    assert (
+        "1 intents, 1 events" in well[1] and "holds up to cursor " in well[1] and "nothing found" in well[1]
+    )
+    assert wrong[0] == 2 and len(wrong[2].splitlines()) == 1
+    with raw(url) as behind:
+        behind.change("i-1", lambda document: document.update(nextActionAt=None))
+    people, programs = await asyncio.gather(admin(url, "verify"), admin(url, "verify", "--json"))
+    assert people[0] == programs[0] == 1
+    assert people[1].splitlines()[1].split()[:3] == ["schedule", "i-1", "--repair"]
+    told = json.loads(programs[1])
+    assert (told["found"], told["repaired"], told["counts"]) == (1, 0, {"schedule": 1})
+    assert [(one["kind"], one["where"], one["repair"]) for one in told["findings"]] == [
+        ("schedule", "i-1", "possible")
+    ]
+    code, said, _ = await admin(url, "verify", "--repair")
+    assert code == 0 and "1 found (1 schedule), 1 repaired" in said
