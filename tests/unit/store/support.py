@@ -318,10 +318,8 @@ class Crashing:
     inner: Storage
     before: int
     done: list[Operation] = field(default_factory=list)
-
-    @property
-    def steps(self) -> list[str]:
-        return [type(operation).__name__ for operation in self.done]
+    steps: list[str] = field(default_factory=list)
+    """The names of what was done."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -339,6 +337,7 @@ class Crashing:
             if len(self.done) == self.before:
                 raise Crash
             self.done.append(operation)
+            self.steps.append(type(operation).__name__)
             answer = yield operation
 
 
