@@ -16,6 +16,7 @@ from services.common.rpc.runtime import App, serve_app
 from services.store.adapters.mongo import MongoStorage
 from services.store.adapters.sqlite import SqliteStorage
 from services.store.config import StoreSettings
+from services.store.migrating import schema
 from services.store.observe import StoreMeters
 from services.store.ports import CannotOpen, Storage
 from services.store.relay import Relay
@@ -44,6 +45,7 @@ async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
     try:
         try:
             await storage.open(settings.partitions)
+            await schema.check(storage)
         except IntentError as error:
             raise CannotOpen(
                 "DATABASE_URL: this database does not answer, or not as one that can be used; start it, or "
@@ -113,9 +115,3 @@ async def build(settings: StoreSettings, clock: Clock) -> AsyncIterator[App]:
             observe=observe,
         ) as app:
             yield app
-
-
-async def migrate(settings: StoreSettings) -> str:
-    """Make collections, indexes and the store's identity, as every start does; says what is there now."""
-    async with open_storage(settings) as storage:
-        return f"store {storage.meta.store_id} with {storage.meta.partitions} partitions is ready"

@@ -103,7 +103,7 @@ def test_each_service_takes_its_environment(rendered: Rendered) -> None:
     assert settings_from(settings_class(["-m", "services.store"]), migrate).database_url.startswith(
         "mongodb://"
     )
-    assert rendered.container("migrate")["args"] == ["-m", "services.store", "migrate"]
+    assert rendered.container("migrate")["args"] == ["-m", "services.store", "migrate", "--prepare"]
 
 
 def test_devnet_is_the_chain_that_everybody_names(local: Rendered) -> None:

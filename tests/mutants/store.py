@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, without
 
 
 def _acknowledge_before_commit() -> None:
@@ -151,6 +151,7 @@ _CONTRACT = "tests/contract/test_store_contract.py"
 _MOVES = "tests/contract/test_store_moves.py"
 _CRASH = "tests/contract/test_store_crash.py"
 _EVENTS = "tests/contract/test_store_events.py"
+_SCHEMA = "tests/contract/test_store_schema.py"
 _MONGO = "tests/contract/test_store_mongo.py"
 _OTHER = f"{_CONTRACT}::test_p08_other_content_is_refused_and_changes_nothing[sqlite]"
 
@@ -184,6 +185,20 @@ MUTANTS: tuple[Mutant, ...] = (
         name="store-overwrites-what-was-written-past-it",
         apply=_overwrite_foreign,
         tests=(f"{_MONGO}::test_p03_a_write_past_us_is_seen_and_never_overwritten[secantus]",),
+    ),
+    without(
+        "P3",
+        "migrate-overwrites-a-move",
+        "services.store.migrating.renew",
+        ("    where = {name: document.get(name) for name in JUDGED_BY}\n", "    where: Document = {}\n"),
+        tests=(f"{_SCHEMA}::test_p03_a_move_at_the_same_time_is_not_undone_by_a_migration[sqlite]",),
+    ),
+    without(
+        "P3",
+        "store-serves-a-newer-schema",
+        "services.store.migrating.schema",
+        ("<= _version(standing) <= SCHEMA:", "<= _version(standing):"),
+        tests=(f"{_SCHEMA}::test_p03_a_schema_that_this_version_does_not_know_is_not_served[sqlite-newer]",),
     ),
     Mutant(
         promise="P4",
