@@ -10,7 +10,8 @@ contentHash, requestId, signedData, nonceKey, deadlineNs, chainTransactions (sig
 chainRevision, history,
 outbox [{version, sequence}] (sequence 0: not numbered yet), lease{owner, fence, expiresAt} (owner "" when
 nobody's; the fence stays), nextActionAt (null when terminal; the lease's end while leased), traceparent,
-openUntil (= expiresAt, null when terminal), tokens (input and output, for queries by either).
+openUntil (= expiresAt, null when terminal), tokens (input and output, for queries by either); held{reason, since}
+while it waits for a person (then nextActionAt is null); adopted{id, digest, at, others} of what another system wrote.
 """
 
 from collections.abc import Sequence
@@ -85,6 +86,11 @@ def new_document(
         "traceparent": new.traceparent,
     }
     return document | derived(document)
+
+
+def is_stranger(document: Document) -> bool:
+    """Whether another system wrote it: none of our records until it is adopted."""
+    return document.keys().isdisjoint(("version", "versionStatus", "history"))
 
 
 def derived(document: Document) -> Document:

@@ -116,6 +116,11 @@ def _move(move: Transition, document: Document | None, now: datetime) -> WriteOu
         return _refused(
             Reason.NOT_CANCELLABLE, "Something was signed for this intent already; it takes its course."
         )
+    if move.fence is None and document.get("held") and move.seen_status is Status.EXECUTING:
+        return _refused(
+            Reason.NOT_CANCELLABLE,
+            "Another system began to execute this intent; an operator has to settle it.",
+        )
     if not _as_seen(document, move.seen_version, move.seen_status, move.fence):
         return Conflict(record_of(document))
     return _move_write(move, document, now)
@@ -149,6 +154,8 @@ def _move_write(move: Transition, document: Document, now: datetime) -> Write:
     error = None if move.error_details is None else error_to(move.error_details)
     if error is not None:
         change["errorDetails"] = error
+    if move.to in TERMINAL and document.get("held"):
+        change["held"] = None
     if move.to in TERMINAL:
         change |= {"nextActionAt": None, "openUntil": None, "lease.owner": "", "lease.expiresAt": None}
     entry = move_entry(

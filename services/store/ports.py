@@ -7,7 +7,7 @@ durable transaction (SQLite). A program is correct if it is cut off after any st
 All errors of the database are IntentError DEPENDENCY_UNAVAILABLE.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -255,6 +255,52 @@ class Outbox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A document in the collection of intents that is none of ours: without version, versionStatus and history.
+
+    `key`: its `_id`, of any type. `digest`: 64 hex digits of all of it. `began`: when its `_id` was made, if that says.
+    `document` holds whatever was written.
+    """
+
+    key: Any
+    digest: str
+    document: Document
+    began: datetime | None = None
+
+
+class Strangers(Protocol):
+    """What another system wrote into the collection of intents, and the archive it goes to."""
+
+    async def count(self) -> int:
+        """How many there are; reads everything."""
+        ...
+
+    def portions(self, limit: int) -> AsyncIterator[Sequence[Stranger]]:
+        """All of them, in no order; those deleted meanwhile may still come."""
+        ...
+
+    async def of(self, intent_ids: Sequence[str]) -> Sequence[Stranger]:
+        """Those whose intentId is one of these."""
+        ...
+
+    async def reread(self, key: Any) -> Stranger | None:
+        """As it stands."""
+        ...
+
+    async def archive(self, stranger: Stranger, reason: str, at: datetime) -> None:
+        """Keep it whole, once."""
+        ...
+
+    async def remove(self, stranger: Stranger) -> bool:
+        """Delete it if it is still as it was read; False if it is not."""
+        ...
+
+    async def replace(self, stranger: Stranger, ours: Document) -> bool:
+        """Put a record in its place, which has the same `_id`, if it is still as it was read; False if it is not."""
+        ...
+
+
 class Scans(Protocol):
     """Everything there is, in portions by key: what verifying and migrating read. Each portion is as it stood then."""
 
@@ -272,10 +318,12 @@ class Scans(Protocol):
 
 
 class Storage(Protocol):
-    """A database. `outbox` is None where it publishes events within the transaction that moves an intent."""
+    """A database. `outbox` is None where it publishes events within the transaction that moves an intent, `strangers`
+    where nobody else writes."""
 
     meta: Meta
     outbox: Outbox | None
+    strangers: Strangers | None
     scans: Scans
     on_events: Callable[[], None]
     """Called in the loop's thread after events became readable."""

@@ -39,7 +39,7 @@ __all__ = ["store_url"]
 
 
 async def migrated(storage: Any) -> Migrated:
-    return await migrate(storage, lambda what, count: None)
+    return await migrate(storage, HandClock(), progress=lambda what, count: None)
 
 
 async def put_schema(storage: Storage, **fields: Any) -> None:

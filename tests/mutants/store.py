@@ -152,6 +152,7 @@ _MOVES = "tests/contract/test_store_moves.py"
 _CRASH = "tests/contract/test_store_crash.py"
 _EVENTS = "tests/contract/test_store_events.py"
 _SCHEMA = "tests/contract/test_store_schema.py"
+_ADOPTION = "tests/contract/test_store_adoption.py"
 _MONGO = "tests/contract/test_store_mongo.py"
 _OTHER = f"{_CONTRACT}::test_p08_other_content_is_refused_and_changes_nothing[sqlite]"
 
@@ -199,6 +200,38 @@ MUTANTS: tuple[Mutant, ...] = (
         "services.store.migrating.schema",
         ("<= _version(standing) <= SCHEMA:", "<= _version(standing):"),
         tests=(f"{_SCHEMA}::test_p03_a_schema_that_this_version_does_not_know_is_not_served[sqlite-newer]",),
+    ),
+    without(
+        "P1",
+        "adoption-deletes-before-it-inserts",
+        "services.store.migrating.adopt",
+        (
+            "            standing = await self.storage.run(_inserting(ours))\n",
+            "            await self._remove(stranger)\n"
+            "            standing = await self.storage.run(_inserting(ours))\n",
+        ),
+        tests=(
+            f"{_ADOPTION}::test_p01_cut_off_between_any_two_steps_nothing_is_lost_and_a_repeat_goes_on[java]",
+        ),
+    ),
+    without(
+        "P8",
+        "store-creates-beside-what-waits-to-be-adopted",
+        "services.store.adapters.mongo_program",
+        ("        if not self.strangers:\n", "        if not self.strangers or intent_ids:\n"),
+        tests=(
+            f"{_ADOPTION}::test_p08_an_intent_that_waits_to_be_adopted_is_not_created_beside_it[java-another-id]",
+        ),
+    ),
+    without(
+        "P4",
+        "an-execution-of-another-system-is-cancelled",
+        "services.store.moving",
+        (
+            '    if move.fence is None and document.get("held") and',
+            "    if move.fence is None and not document and",
+        ),
+        tests=(f"{_ADOPTION}::test_p04_what_has_not_ended_is_held_for_a_person[java-executing]",),
     ),
     Mutant(
         promise="P4",

@@ -15,13 +15,23 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from services.store.adapters.mongo_calls import insert_absent, reachable
+from services.store.adapters.mongo_calls import any_other_id, insert_absent, reachable
 from services.store.adapters.mongo_outbox import MongoOutbox
 from services.store.adapters.mongo_program import MongoProgram
 from services.store.adapters.mongo_reads import MongoReads
 from services.store.adapters.mongo_scans import MongoScans
 from services.store.adapters.mongo_schema import INTENT_INDEXES, KEPT, RESERVED, Collections
-from services.store.ports import CannotOpen, Document, Meta, Outbox, Program, Scans, other_partitions
+from services.store.adapters.mongo_strangers import MongoStrangers
+from services.store.ports import (
+    CannotOpen,
+    Document,
+    Meta,
+    Outbox,
+    Program,
+    Scans,
+    Strangers,
+    other_partitions,
+)
 
 T = TypeVar("T")
 
@@ -51,6 +61,7 @@ class MongoStorage(MongoReads):
 
         self._on = Collections(
             intents=database["intents"],
+            archive=database["intentsArchive"],
             events=database["events"],
             solvers=database["solverStats"],
             reserved={name: database[name] for name in RESERVED},
@@ -61,6 +72,7 @@ class MongoStorage(MongoReads):
         outbox = MongoOutbox(self._on)
         self.outbox: Outbox | None = outbox
         self.scans: Scans = MongoScans(self._on)
+        self.strangers: Strangers | None = MongoStrangers(self._on)
         self._program = MongoProgram(self._on, lambda documents: outbox.on_written(documents))
         self.on_events: Callable[[], None] = lambda: None
 
@@ -72,6 +84,7 @@ class MongoStorage(MongoReads):
             await self._on.solvers.create_index([("solverId", 1)])
             first: Document = {"_id": "store", "storeId": secrets.token_hex(8), "partitions": partitions}
             standing = (await insert_absent(self._on.kept["meta"], [first]))[0] or first
+            self._program.strangers = await any_other_id(self._on.intents)
         self.meta = Meta(store_id=standing["storeId"], partitions=standing["partitions"])
         self._heads = [0] * self.meta.partitions
         if self.meta.partitions != partitions:

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from services.common.errors import unavailable
 from services.common.observe import logs
-from services.store.document import event_id
+from services.store.document import event_id, is_stranger
 from services.store.ports import Document, Reservation
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,17 @@ async def insert_absent(
     for index in taken:
         answers[index] = standing[documents[index]["_id"]]
     return answers
+
+
+async def records(collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
+    """Ours by `_id`: a document that another system wrote is none before it is adopted."""
+    found = await by_id(collection, ids)
+    return {key: document for key, document in found.items() if not is_stranger(document)}
+
+
+async def any_other_id(intents: Collection) -> bool:
+    """Whether a document's `_id` is no text: another system's, as ours never are."""
+    return await intents.find_one({"_id": {"$not": {"$gte": ""}}}, {"_id": 1}) is not None
 
 
 async def newest_sequence(events: Collection, partition: int) -> int:

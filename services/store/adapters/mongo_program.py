@@ -9,8 +9,16 @@ from typing import Any, Final, TypeVar
 from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
+from services.common.clock import from_ns
 from services.common.observe import logs
-from services.store.adapters.mongo_calls import by_id, insert_absent, reachable, reservation, together
+from services.store.adapters.mongo_calls import (
+    by_id,
+    insert_absent,
+    reachable,
+    records,
+    reservation,
+    together,
+)
 from services.store.adapters.mongo_schema import Collections
 from services.store.ports import (
     Append,
@@ -43,6 +51,7 @@ T = TypeVar("T")
 
 RECENT: Final = 1024
 """Intents remembered, the last seen."""
+EPOCH: Final = from_ns(0)
 _STANDING: Final = {"principal": 1, "contentHash": 1, "createdAt": 1}
 
 
@@ -53,6 +62,8 @@ class MongoProgram:
         self._on = on
         self._on_written = on_written
         self._recent: OrderedDict[str, Document] = OrderedDict()
+        self.strangers = False
+        """Another system's documents were there at the start: their intents are looked for before any is created."""
 
     async def run(self, program: Program[T]) -> T:
         try:
@@ -68,14 +79,16 @@ class MongoProgram:
     async def _do(self, operation: Operation) -> Any:
         match operation:
             case Look():
-                requests, nonces, intents = await asyncio.gather(
+                requests, nonces, intents, strange = await asyncio.gather(
                     self._reservations("requests", operation.requests),
                     self._reservations("nonces", operation.nonces),
                     by_id(self._on.intents, operation.intents, _STANDING),
+                    self._strange(operation.intents),
                 )
-                return Found(requests, nonces, {key: _standing(one) for key, one in intents.items()})
+                ours = {key: _standing(one) for key, one in intents.items()}
+                return Found(requests, nonces, strange | ours)
             case Find():
-                return self._remember(await by_id(self._on.intents, operation.intent_ids))
+                return self._remember(await records(self._on.intents, operation.intent_ids))
             case Recall():
                 recent = self._recent
                 return {one: recent[one] for one in operation.intent_ids if one in recent}
@@ -180,9 +193,20 @@ class MongoProgram:
             # the move itself is durable; a count that is missing shows in no promise
             logs.event(logger, logging.WARNING, "store.tally_lost", why=type(error).__name__)
 
+    async def _strange(self, intent_ids: Sequence[str]) -> dict[str, Standing]:
+        if not self.strangers:
+            return {}
+        where = {"intentId": {"$in": list(intent_ids)}}
+        found = await self._on.intents.find(where, {"_id": 1, "intentId": 1}).to_list(None)
+        strange = [one["intentId"] for one in found if one["_id"] != one["intentId"]]
+        return {one: Standing(one, "", "", EPOCH) for one in strange}
+
     async def _reservations(self, kind: str, keys: Sequence[str]) -> dict[str, Reservation]:
         return {key: reservation(one) for key, one in (await by_id(self._on.reserved[kind], keys)).items()}
 
 
 def _standing(one: Document) -> Standing:
-    return Standing(one["_id"], one["principal"], one["contentHash"], one["createdAt"])
+    # a document that another system wrote says none of these: its intent is nobody's and equals no other
+    return Standing(
+        one["_id"], one.get("principal", ""), one.get("contentHash", ""), one.get("createdAt", EPOCH)
+    )

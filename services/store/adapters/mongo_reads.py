@@ -8,7 +8,14 @@ from services.common.domain.outcomes import (
     ListQuery,
 )
 from services.common.domain.statistics import SolverStatistics
-from services.store.adapters.mongo_calls import by_id, newest_sequence, reachable, reservation, together
+from services.store.adapters.mongo_calls import (
+    by_id,
+    newest_sequence,
+    reachable,
+    records,
+    reservation,
+    together,
+)
 from services.store.adapters.mongo_schema import Collections
 from services.store.document import event_id
 from services.store.model import PageKey
@@ -27,7 +34,7 @@ class MongoReads:
 
     async def find(self, intent_ids: Sequence[str]) -> Mapping[str, Document]:
         async with reachable():
-            return await by_id(self._on.intents, intent_ids)
+            return await records(self._on.intents, intent_ids)
 
     async def requests(self, keys: Sequence[str]) -> Mapping[str, Reservation]:
         async with reachable():
@@ -44,6 +51,8 @@ class MongoReads:
             "action": query.action,
         }
         where: Document = {name: value for name, value in filters.items() if value}
+        # another system's documents are no records before they are adopted
+        where["version"] = {"$gte": 1}
         if after is not None:
             same = {"createdAt": after.created_at, "_id": {"$lt": after.intent_id}}
             # the bound is said on its own, so that the index is entered there

@@ -35,6 +35,7 @@ class Collections:
     """All of a store's, with its write and read concerns."""
 
     intents: Collection
+    archive: Collection
     events: Collection
     solvers: Collection
     reserved: Mapping[str, Collection]

@@ -32,6 +32,7 @@ from services.store.ports import (
     Program,
     Reservation,
     Scans,
+    Strangers,
     other_partitions,
 )
 
@@ -42,6 +43,7 @@ class SqliteStorage:
     """`services.store.ports.Storage` on one file."""
 
     outbox: Outbox | None = None
+    strangers: Strangers | None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -81,6 +81,8 @@ def _show(verified: Verified) -> None:
     )
     if verified.older:
         print(f"{verified.older:,} records are of an older schema: `migrate` renews them")
+    if verified.strangers:
+        print(f"{verified.strangers:,} documents of another system are not adopted yet: `migrate` does it")
     print(f"holds up to cursor {verified.cursor}")
     if not findings.total:
         print("nothing found")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.errors import IntentError
-from services.store.document import SCHEMA, derived, record_of
+from services.store.document import SCHEMA, derived, is_stranger, record_of
 from services.store.migrating import schema
 from services.store.ports import Document, Program, Refile, Storage, Update, Write
 
@@ -78,6 +78,8 @@ async def _portion(storage: Storage, documents: Sequence[Document], done: Renewe
 
 def renewal(document: Document, done: Renewed) -> Write | None:
     """What brings a record up to our schema, or sets right what an older store left behind; None if nothing has to."""
+    if is_stranger(document):
+        return None
     known = document.get("schemaVersion", 1)
     if isinstance(known, int) and known > SCHEMA:
         done.newer += 1

@@ -118,6 +118,7 @@ class Verified:
     events: int = 0
     waiting: int = 0  # versions still in an outbox
     older: int = 0  # records of an older schema
+    strangers: int = 0  # documents of another system that are not adopted yet
     findings: Findings
 
     def as_json(self) -> dict[str, Any]:
@@ -129,6 +130,7 @@ class Verified:
             "events": self.events,
             "waiting": self.waiting,
             "olderSchema": self.older,
+            "notAdopted": self.strangers,
             "found": self.findings.total,
             "repaired": self.findings.repaired,
             "counts": {kind.value: count for kind, count in sorted(self.findings.counts.items())},

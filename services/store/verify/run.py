@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from services.common.clock import Clock, now
-from services.store.document import SCHEMA
+from services.store.document import SCHEMA, is_stranger
 from services.store.model import encode_cursor, partition_of
 from services.store.ports import Document, Found, Look, Program, Storage
 from services.store.verify.findings import Finding, Findings, Kind, Repair, Verified
@@ -59,6 +59,8 @@ class _Run:
     async def run(self) -> Verified:
         await self._read_log()
         await self._read_records()
+        if self._storage.strangers is not None:
+            self._verified.strangers = await self._storage.strangers.count()
         await self._read_log()
         await self._walk.look_into_holes()
         self._told.unseen()
@@ -77,7 +79,8 @@ class _Run:
             self._progress("events", events)
 
     async def _read_records(self) -> None:
-        async for documents in portions(self._storage):
+        async for portion in portions(self._storage):
+            documents = [one for one in portion if not is_stranger(one)]
             self._verified.intents += len(documents)
             self._verified.older += sum(_older(one) for one in documents)
             self._verified.waiting += sum(len(one.get("outbox") or ()) for one in documents)
