@@ -108,7 +108,7 @@ def statistics(found: Statistics) -> pb.GetStatisticsResponse:
     return pb.GetStatisticsResponse(
         statuses=counts_to_proto(found),
         total=found.total,
-        solvers=solvers_to_proto(found),
+        solvers=solvers_to_proto(found.solvers),
         totals=None if found.totals is None else period_to_proto(found.totals),
         periods=[period_to_proto(one) for one in found.periods],
     )

@@ -61,16 +61,24 @@ async def open_store(settings: StoreSettings, clock: Clock, observe: Observe) ->
     """The store itself, with its background work; what the embedded shape calls directly."""
     async with open_storage(settings) as storage:
         meters = StoreMeters(observe, settings.actions)
-        store = Store(storage, clock, meters, event_poll=settings.event_poll_ms / 1000)
+        store = Store(
+            storage,
+            clock,
+            meters,
+            event_poll=settings.event_poll_ms / 1000,
+            fold_every=settings.rollup_interval_ms / 1000,
+        )
         async with _relaying(storage, clock, settings.relay_poll_ms / 1000):
-            refreshing = asyncio.create_task(
-                _refresh(store, meters, clock, settings.metrics_refresh_ms / 1000)
-            )
+            background = [
+                asyncio.create_task(_refresh(store, meters, clock, settings.metrics_refresh_ms / 1000)),
+                asyncio.create_task(store.keep_folding()),
+            ]
             try:
                 yield store
             finally:
-                refreshing.cancel()
-                await asyncio.gather(refreshing, return_exceptions=True)
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
                 await store.close()
 
 

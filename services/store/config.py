@@ -63,6 +63,13 @@ class StoreSettings(ServiceSettings):
     event_poll_ms: int = setting(
         200, unit="ms", minimum=10, maximum=600_000, help="Time between looks for events other replicas wrote"
     )
+    rollup_interval_ms: int = setting(
+        1_000,
+        unit="ms",
+        minimum=10,
+        maximum=600_000,
+        help="Time between rounds of folding events into roll-ups; statistics fold what is left by themselves",
+    )
     metrics_refresh_ms: int = setting(
         5_000, unit="ms", minimum=100, maximum=3_600_000, help="Time between counts for the gauges"
     )

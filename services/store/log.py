@@ -104,7 +104,7 @@ class LogReader:
             found = await self._storage.read_log({one: positions[one] for one in asked}, each)
             full: list[int] = []
             for one in asked:
-                events = _unbroken(found.get(one, ()), positions[one])
+                events = unbroken(found.get(one, ()), positions[one])
                 taken += events
                 positions[one] += len(events)
                 if len(events) == each:
@@ -137,7 +137,7 @@ async def _within(work: Coroutine[Any, Any, Any], seconds: float) -> bool:
     return True
 
 
-def _unbroken(events: Sequence[Document], after: int) -> list[Document]:
+def unbroken(events: Sequence[Document], after: int) -> list[Document]:
     """Those whose sequences follow without a gap: what is missing is still on its way."""
     unbroken: list[Document] = []
     for event in events:

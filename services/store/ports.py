@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
     ListQuery,
 )
@@ -344,8 +343,12 @@ class Storage(Protocol):
         """Newest first by (createdAt, _id), strictly after `after`."""
         ...
 
-    async def counts(self, *, principal: str, user_id: str) -> Mapping[Status, int]:
-        """Intents by status; empty filters match all; statuses not ours are left out."""
+    async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
+        """As Kept answers, beside the writers."""
+        ...
+
+    async def kept_between(self, kind: str, first: str, last: str, limit: int) -> Sequence[Document]:
+        """As KeptBetween answers, beside the writers."""
         ...
 
     async def solvers(self, limit: int) -> Sequence[SolverStatistics]:

@@ -1,12 +1,12 @@
 """The store's use cases, in domain terms; satisfies services.common.ports.Store."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
 from services.common.clock import Clock, now
 from services.common.domain.intent import IntentRecord, NewIntent
-from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
     Accepted,
     Applied,
@@ -23,7 +23,7 @@ from services.common.domain.outcomes import (
 )
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason, not_implemented
-from services.common.observe import trace
+from services.common.observe import logs, trace
 from services.store.claiming import claiming, releasing, renewing
 from services.store.creating import Draft, creating, draft
 from services.store.document import record_of
@@ -39,22 +39,47 @@ from services.store.model import (
 from services.store.moving import moving, recording
 from services.store.observe import StoreMeters
 from services.store.ports import Storage
+from services.store.rollups.background import Folding
+from services.store.rollups.fold import Folder
+from services.store.rollups.read import Reader, check_times
+
+logger = logging.getLogger(__name__)
 
 MAX_SOLVERS = 1000
+FOLDED_FIRST = 5
+"""Steps of folding that statistics wait for, so that they tell of what was just done; further behind they lag."""
 MAX_LEASE_MS = 24 * 3600 * 1000
 
 
 class Store:
-    """The one truth. `event_poll` is seconds between looks for what other replicas wrote."""
+    """The one truth. `event_poll` is seconds between looks for what other replicas wrote, `fold_every` between
+    rounds of folding events into roll-ups."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, meters: StoreMeters, *, event_poll: float = 0.2
+        self,
+        storage: Storage,
+        clock: Clock,
+        meters: StoreMeters,
+        *,
+        event_poll: float = 0.2,
+        fold_every: float = 1.0,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._meters = meters
         self._log = LogReader(storage, clock, poll=event_poll)
-        storage.on_events = self._log.wake
+        self._folder = Folder(storage)
+        self._folding = Folding(self._folder, clock, every=fold_every)
+        self._rollups = Reader(storage, clock)
+        storage.on_events = self._wake
+
+    def _wake(self) -> None:
+        self._log.wake()
+        self._folding.wake()
+
+    async def keep_folding(self) -> None:
+        """The event log into the roll-ups, until cancelled."""
+        await self._folding.run()
 
     async def close(self) -> None:
         """End every watcher."""
@@ -115,10 +140,16 @@ class Store:
         return IntentPage(records=records, next_page_token=token)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
+        check_times(query)
         with trace.span("store.statistics"):
-            counts = await self._storage.counts(principal=query.principal, user_id=query.user_id)
+            try:
+                await self._folder.catch_up(FOLDED_FIRST)
+            except IntentError as error:
+                # what was folded before is an answer too
+                logs.event(logger, logging.WARNING, "store.fold_waits", reason=str(error.reason))
+            counts, totals, periods = await self._rollups.read(query)
             solvers = await self._storage.solvers(MAX_SOLVERS)
-        return Statistics(counts={status: counts.get(status, 0) for status in Status}, solvers=tuple(solvers))
+        return Statistics(counts=counts, solvers=tuple(solvers), totals=totals, periods=tuple(periods))
 
     async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:
         check_batch(len(moves))

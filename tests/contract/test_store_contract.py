@@ -203,6 +203,7 @@ async def test_statistics_count_intents_and_solvers(bench: Bench) -> None:
     await completed(bench.store, "i-1")
     await created(bench.store, "i-2", user_account="bob.near")
     await created(bench.store, "i-3", principal="bob")
+    await logged(bench.store, 6)
     found = await bench.store.statistics(StatisticsQuery())
     assert found.counts == {
         Status.PENDING: 2, Status.VERIFIED: 0, Status.EXECUTING: 0, Status.COMPLETED: 1, Status.FAILED: 0

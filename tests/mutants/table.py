@@ -91,6 +91,22 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/contract/test_store_crash.py::test_p05_relays_racing_neither_skip_nor_double",),
     ),
     without(
+        "statistics", "a-fold-counts-again", "services.store.rollups.fold",
+        ("        if move.sequence > sequences.get(str(move.partition), 0):\n", "        if True:\n"),
+        tests=("tests/contract/test_store_rollups.py::test_each_event_counts_once_wherever_the_fold_is_cut_off[sqlite]",),
+    ),
+    without(
+        "statistics", "a-position-before-its-roll-ups", "services.store.rollups.fold",
+        ("            await self._count(moves)\n            await self._advance(positions, events)\n",
+         "            await self._advance(positions, events)\n            await self._count(moves)\n"),
+        tests=("tests/property/test_store_rollups.py::test_folders_racing_and_dying_count_each_event_once",),
+    ),
+    without(
+        "statistics", "a-lost-race-is-a-count", "services.store.rollups.fold",
+        ("        lost = [one[\"_id\"] for one, done in zip(writes, written, strict=True) if not done]\n", "        lost: list[str] = []\n"),
+        tests=("tests/property/test_store_rollups.py::test_folders_racing_and_dying_count_each_event_once",),
+    ),
+    without(
         "P6", "what-comes-last-wins-in-memory", "services.cache.model",
         ("    if (given.version, given.read_at_ms) < (held.version, held.read_at_ms):\n        return held\n", ""),
         tests=("tests/unit/cache/test_service.py::test_p06_a_put_that_comes_late_changes_nothing",),

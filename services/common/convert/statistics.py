@@ -1,5 +1,6 @@
 """proto <-> domain: counts, and what happened in a time."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -66,7 +67,7 @@ def query_from_proto(request: store_pb.GetStatisticsRequest) -> StatisticsQuery:
 def statistics_to_proto(found: Statistics) -> store_pb.GetStatisticsResponse:
     return store_pb.GetStatisticsResponse(
         statuses=counts_to_proto(found),
-        solvers=solvers_to_proto(found),
+        solvers=solvers_to_proto(found.solvers),
         totals=None if found.totals is None else period_to_proto(found.totals),
         periods=[period_to_proto(one) for one in found.periods],
     )
@@ -75,15 +76,7 @@ def statistics_to_proto(found: Statistics) -> store_pb.GetStatisticsResponse:
 def statistics_from_proto(message: store_pb.GetStatisticsResponse) -> Statistics:
     return Statistics(
         counts={status_from_proto(row.status): row.count for row in message.statuses},
-        solvers=tuple(
-            SolverStatistics(
-                solver_id=one.solver_id,
-                success_rate=one.success_rate,
-                avg_execution_time=one.avg_execution_time,
-                executions=one.executions,
-            )
-            for one in message.solvers
-        ),
+        solvers=_solvers_from(message.solvers),
         totals=_period_from(message.totals) if message.HasField("totals") else None,
         periods=tuple(_period_from(one) for one in message.periods),
     )
@@ -93,7 +86,7 @@ def counts_to_proto(found: Statistics) -> list[pb.StatusCount]:
     return [pb.StatusCount(status=status_to_proto(s), count=found.counts.get(s, 0)) for s in Status]
 
 
-def solvers_to_proto(found: Statistics) -> list[pb.SolverStatistics]:
+def solvers_to_proto(solvers: Iterable[SolverStatistics]) -> list[pb.SolverStatistics]:
     return [
         pb.SolverStatistics(
             solver_id=one.solver_id,
@@ -101,7 +94,7 @@ def solvers_to_proto(found: Statistics) -> list[pb.SolverStatistics]:
             avg_execution_time=one.avg_execution_time,
             executions=one.executions,
         )
-        for one in found.solvers
+        for one in solvers
     ]
 
 
@@ -134,6 +127,7 @@ def period_to_proto(one: PeriodStatistics) -> pb.PeriodStatistics:
         gas_used=str(one.gas_used),
         total_cost=str(one.total_cost),
         failures=[pb.FailureCount(reason=reason, count=count) for reason, count in one.failures],
+        solvers=solvers_to_proto(one.solvers),
     )
 
 
@@ -165,4 +159,17 @@ def _period_from(message: pb.PeriodStatistics) -> PeriodStatistics:
         gas_used=int(message.gas_used or 0),
         total_cost=int(message.total_cost or 0),
         failures=tuple((one.reason, one.count) for one in message.failures),
+        solvers=_solvers_from(message.solvers),
+    )
+
+
+def _solvers_from(solvers: Iterable[pb.SolverStatistics]) -> tuple[SolverStatistics, ...]:
+    return tuple(
+        SolverStatistics(
+            solver_id=one.solver_id,
+            success_rate=one.success_rate,
+            avg_execution_time=one.avg_execution_time,
+            executions=one.executions,
+        )
+        for one in solvers
     )

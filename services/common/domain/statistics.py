@@ -72,7 +72,9 @@ class PeriodStatistics:
     gas_used: int = 0
     total_cost: int = 0
     failures: tuple[tuple[str, int], ...] = ()
-    """(reason, count), most first."""
+    """(reason, count), most first; beyond the first 100 reasons "other"."""
+    solvers: tuple[SolverStatistics, ...] = ()
+    """Over these intents, most executions first, at most 100."""
 
     @property
     def completion_rate(self) -> float:

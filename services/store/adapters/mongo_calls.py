@@ -52,6 +52,12 @@ async def by_id(
     return {one["_id"]: one for one in found}
 
 
+async def between(collection: Collection, first: str, last: str, limit: int) -> list[Document]:
+    """first <= `_id` < last, ascending."""
+    where = {"_id": {"$gte": first, "$lt": last}}
+    return await collection.find(where, sort=[("_id", 1)], limit=limit).to_list(None)
+
+
 async def insert_absent(
     collection: Collection, documents: Sequence[Document], fields: Mapping[str, int] | None = None
 ) -> list[Document | None]:

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from services.common.clock import from_ns
 from services.common.observe import logs
 from services.store.adapters.mongo_calls import (
+    between,
     by_id,
     insert_absent,
     reachable,
@@ -124,9 +125,8 @@ class MongoProgram:
             case Kept():
                 return await by_id(self._on.kept[operation.kind], operation.keys)
             case KeptBetween():
-                between = {"_id": {"$gte": operation.first, "$lt": operation.last}}
-                found = self._on.kept[operation.kind].find(between, sort=[("_id", 1)], limit=operation.limit)
-                return await found.to_list(None)
+                kept = self._on.kept[operation.kind]
+                return await between(kept, operation.first, operation.last, operation.limit)
             case Keep():
                 return await together([self._keep(operation.kind, one) for one in operation.documents])
             case Append():

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
     ListQuery,
 )
 from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.mongo_calls import (
+    between,
     by_id,
     newest_sequence,
     reachable,
@@ -62,13 +62,13 @@ class MongoReads:
             newest = [("createdAt", -1), ("_id", -1)]
             return await self._on.intents.find(where, sort=newest, limit=limit).to_list(None)
 
-    async def counts(self, *, principal: str, user_id: str) -> Mapping[Status, int]:
-        where = {name: value for name, value in (("principal", principal), ("userId", user_id)) if value}
-        group = {"$group": {"_id": "$status", "count": {"$sum": 1}}}
+    async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         async with reachable():
-            rows = await self._on.intents.aggregate([{"$match": where}, group]).to_list(None)
-        known = set(Status)
-        return {Status(row["_id"]): row["count"] for row in rows if row["_id"] in known}
+            return await by_id(self._on.kept[kind], keys)
+
+    async def kept_between(self, kind: str, first: str, last: str, limit: int) -> Sequence[Document]:
+        async with reachable():
+            return await between(self._on.kept[kind], first, last, limit)
 
     async def solvers(self, limit: int) -> Sequence[SolverStatistics]:
         async with reachable():
@@ -80,6 +80,7 @@ class MongoReads:
                 solver_id=row["solverId"],
                 success_rate=row.get("successRate", 0.0),
                 avg_execution_time=row.get("avgExecutionTime", 0.0),
+                executions=row.get("executions", 0),
             )
             for row in rows
         ]

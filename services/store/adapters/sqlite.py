@@ -13,13 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
     ListQuery,
 )
 from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.sqlite_program import Run
-from services.store.adapters.sqlite_rows import documents, find, newest, page_statement, reservations
+from services.store.adapters.sqlite_rows import (
+    documents,
+    find,
+    kept,
+    kept_between,
+    newest,
+    page_statement,
+    reservations,
+)
 from services.store.adapters.sqlite_scans import SqliteScans
 from services.store.adapters.sqlite_schema import SCHEMA
 from services.store.adapters.sqlite_worker import Worker
@@ -104,22 +111,23 @@ class SqliteStorage:
         sql, values = page_statement(query, after)
         return await self._reader.run(lambda connection: documents(connection, sql, [*values, limit]))
 
-    async def counts(self, *, principal: str, user_id: str) -> Mapping[Status, int]:
-        clauses = [f"{name} = ?" for name, value in (("principal", principal), ("user_id", user_id)) if value]
-        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        sql = f"SELECT status, COUNT(*) FROM intents {where} GROUP BY status"  # noqa: S608 (names are ours)
-        values = [value for value in (principal, user_id) if value]
-        rows = await self._reader.run(lambda connection: connection.execute(sql, values).fetchall())
-        return {Status(status): count for status, count in rows if status in set(Status)}
+    async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
+        return await self._reader.run(lambda connection: kept(connection, kind, keys))
+
+    async def kept_between(self, kind: str, first: str, last: str, limit: int) -> Sequence[Document]:
+        return await self._reader.run(lambda connection: kept_between(connection, kind, first, last, limit))
 
     async def solvers(self, limit: int) -> Sequence[SolverStatistics]:
         sql = (
-            "SELECT solver_id, success_rate, avg_execution_time FROM solver_stats "
+            "SELECT solver_id, success_rate, avg_execution_time, executions FROM solver_stats "
             "ORDER BY executions DESC, solver_id LIMIT ?"
         )
         rows = await self._reader.run(lambda connection: connection.execute(sql, [limit]).fetchall())
         return [
-            SolverStatistics(solver_id=row[0], success_rate=row[1], avg_execution_time=row[2]) for row in rows
+            SolverStatistics(
+                solver_id=row[0], success_rate=row[1], avg_execution_time=row[2], executions=row[3]
+            )
+            for row in rows
         ]
 
     async def read_log(self, after: Mapping[int, int], each: int) -> Mapping[int, Sequence[Document]]:

@@ -14,6 +14,7 @@ from services.store.adapters.sqlite_rows import (
     documents,
     find,
     kept,
+    kept_between,
     moving_columns,
     ms,
     newest,
@@ -115,11 +116,8 @@ class Run:
             case Kept():
                 return kept(connection, operation.kind, operation.keys)
             case KeptBetween():
-                return documents(
-                    connection,
-                    "SELECT document FROM kept WHERE kind = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
-                    [operation.kind, operation.first, operation.last, operation.limit],
-                )
+                between = operation
+                return kept_between(connection, between.kind, between.first, between.last, between.limit)
             case Keep():
                 return [_keep(connection, operation.kind, document) for document in operation.documents]
             case Append():

@@ -111,3 +111,11 @@ def kept(connection: sqlite3.Connection, kind: str, keys: Sequence[str]) -> dict
     # the kind is one of services.store.adapters.sqlite_program's, never a caller's text
     sql = f"SELECT key, document FROM kept WHERE kind = '{kind}' AND key IN"  # noqa: S608
     return {key: decode(document, OPTIONS) for key, document in rows(connection, sql, keys)}
+
+
+def kept_between(
+    connection: sqlite3.Connection, kind: str, first: str, last: str, limit: int
+) -> list[Document]:
+    """Bookkeeping documents with first <= id < last, ascending."""
+    sql = "SELECT document FROM kept WHERE kind = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+    return documents(connection, sql, [kind, first, last, limit])

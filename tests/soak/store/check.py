@@ -1,6 +1,7 @@
 """The end of a run: what the store holds now, against what it acknowledged and what the watchers were told."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.common.domain.intent import IntentEvent, IntentRecord
+from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import ListQuery, RequestIdentity
 from services.common.domain.statistics import StatisticsQuery
 from services.common.ports import Store
 from tests.harness import checker
+from tests.harness.wait import eventually
 from tests.soak.store.follow import Watcher
 from tests.soak.store.ledger import Ledger
 
@@ -91,7 +94,7 @@ async def differences(
             f"{intent_id}: {text}" for text in checker.log_differences(record, logged.get(intent_id, []))
         ]
     found += await _requests(store, ledger)
-    found += await _counts(store, held)
+    found += await _counts(store, held, patience)
     told = await asyncio.gather(*(_watched(watcher, held, patience) for watcher in watchers))
     return found + [text for texts in told for text in texts]
 
@@ -117,11 +120,18 @@ async def _requests(store: Store, ledger: Ledger) -> list[str]:
     return found
 
 
-async def _counts(store: Store, held: Held) -> Iterable[str]:
-    counted = {
-        status: count for status, count in (await store.statistics(StatisticsQuery())).counts.items() if count
-    }
+async def _counts(store: Store, held: Held, patience: float) -> Iterable[str]:
     there = Counter(record.status for record in held.records.values())
+    counted: dict[Status, int] = {}
+
+    async def agree() -> bool:
+        nonlocal counted
+        found = (await store.statistics(StatisticsQuery())).counts
+        counted = {status: count for status, count in found.items() if count}
+        return counted == dict(there)
+
+    with contextlib.suppress(AssertionError):
+        await eventually(agree, patience)
     return [] if counted == dict(there) else [f"the store counts {counted}, its records are {dict(there)}"]
 
 

@@ -1,0 +1,145 @@
+"""Folding: events of the log into the roll-ups they count in, each exactly once.
+
+Every document names, by partition of the log, the last event that is in it; one at or below is never counted again.
+A partition's position moves on only after all documents have what lies before it. So whoever begins at a position
+finds in each document's own sequences what is still missing, whether the one before died anywhere or runs beside it:
+documents are compared and set by their revision, and who loses looks again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from services.common.errors import unavailable
+from services.common.observe import logs
+from services.store.log import unbroken
+from services.store.ports import Document, Keep, Program, Storage
+from services.store.rollups.keys import KIND, position_key
+from services.store.rollups.moves import Known, Move
+from services.store.rollups.tally import Tally, tally_of
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 1000
+"""Most events of one step."""
+TOGETHER: Final = 100
+"""Documents read, counted into and written at a time: no writer waits long behind them, nor the event loop."""
+ATTEMPTS: Final = 50
+"""Looks at a document that others keep changing."""
+
+
+class Folder:
+    """One per process; several on one store race without harm."""
+
+    def __init__(self, storage: Storage, *, batch: int = BATCH) -> None:
+        self._storage = storage
+        self._each = max(1, batch // storage.meta.partitions)
+        self._known = Known()
+        self._alone = asyncio.Lock()
+
+    async def step(self) -> int:
+        """Fold up to a batch; how many events lay before it. 0: all there is is in, or something is missing."""
+        async with self._alone:
+            positions = await positions_of(self._storage)
+            after = {partition: position for partition, (position, _) in positions.items()}
+            events = await self._read(after)
+            if not events:
+                return 0
+            wanted = self._known.missing(events)
+            if wanted:
+                self._known.learn(await self._storage.find(wanted))
+            moves = [move for event in events if (move := self._move(event)) is not None]
+            self._known.trim()
+            await self._count(moves)
+            await self._advance(positions, events)
+            return len(events)
+
+    async def catch_up(self, steps: int) -> bool:
+        """Up to `steps` of them; whether all that was there is in."""
+        for _ in range(steps):
+            if not await self.step():
+                return True
+        return False
+
+    async def _read(self, after: Mapping[int, int]) -> list[Document]:
+        found = await self._storage.read_log(after, self._each)
+        return [event for one, events in found.items() for event in unbroken(events, after[one])]
+
+    def _move(self, event: Document) -> Move | None:
+        move = self._known.move(event)
+        if move is None:
+            logs.event(logger, logging.ERROR, "store.event_not_counted", event=str(event.get("_id"))[:64])
+        return move
+
+    async def _count(self, moves: Sequence[Move]) -> None:
+        by_key: dict[str, list[Move]] = {}
+        for move in moves:
+            for key in move.counted_in():
+                by_key.setdefault(key, []).append(move)
+        keys = list(by_key)
+        for start in range(0, len(keys), TOGETHER):
+            part: Mapping[str, Sequence[Move]] = {key: by_key[key] for key in keys[start : start + TOGETHER]}
+            for _ in range(ATTEMPTS):
+                part = await self._count_into(part)
+                if not part:
+                    break
+            else:
+                raise unavailable("store")
+
+    async def _count_into(self, by_key: Mapping[str, Sequence[Move]]) -> dict[str, Sequence[Move]]:
+        """Those that somebody else wrote meanwhile."""
+        standing = await self._storage.kept(KIND, list(by_key))
+        counted = [counted_into(key, standing.get(key), moves) for key, moves in by_key.items()]
+        writes = [document for document in counted if document is not None]
+        if not writes:
+            return {}
+        written = await self._storage.run(keeping(writes))
+        lost = [one["_id"] for one, done in zip(writes, written, strict=True) if not done]
+        return {key: by_key[key] for key in lost}
+
+    async def _advance(self, positions: Mapping[int, tuple[int, int]], events: Sequence[Document]) -> None:
+        """Somebody who was faster has moved them on: theirs stand."""
+        last = {event["partition"]: event["sequence"] for event in events}
+        await self._storage.run(
+            keeping(
+                [
+                    {"_id": position_key(one), "revision": positions[one][1], "sequence": sequence}
+                    for one, sequence in last.items()
+                ]
+            )
+        )
+
+
+def counted_into(key: str, document: Document | None, moves: Sequence[Move]) -> Document | None:
+    """The roll-up `key` with those of `moves` that are not in it yet; None if all are."""
+    sequences: dict[str, Any] = dict(document["sequences"]) if document is not None else {}
+    fresh: list[Move] = []
+    for move in moves:
+        if move.sequence > sequences.get(str(move.partition), 0):
+            sequences[str(move.partition)] = move.sequence
+            fresh.append(move)
+    if not fresh:
+        return None
+    tally = tally_of(document) if document is not None else Tally()
+    for move in fresh:
+        tally.add(move)
+    revision = document["revision"] if document is not None else 0
+    return {"_id": key, "revision": revision, "sequences": sequences, **tally.to_document()}
+
+
+async def positions_of(storage: Storage) -> dict[int, tuple[int, int]]:
+    """By partition (sequence, revision): every roll-up has all events up to there."""
+    partitions = range(storage.meta.partitions)
+    found = await storage.kept(KIND, [position_key(one) for one in partitions])
+    positions: dict[int, tuple[int, int]] = {}
+    for one in partitions:
+        document = found.get(position_key(one))
+        positions[one] = (0, 0) if document is None else (document["sequence"], document["revision"])
+    return positions
+
+
+def keeping(documents: Sequence[Document]) -> Program[Sequence[bool]]:
+    """Which were written."""
+    written: Sequence[bool] = yield Keep(KIND, documents)
+    return written
