@@ -11,7 +11,8 @@ chainRevision, history,
 outbox [{version, sequence}] (sequence 0: not numbered yet), lease{owner, fence, expiresAt} (owner "" when
 nobody's; the fence stays), nextActionAt (null when terminal; the lease's end while leased), traceparent,
 openUntil (= expiresAt, null when terminal), tokens (input and output, for queries by either); held{reason, since}
-while it waits for a person (then nextActionAt is null); adopted{id, digest, at, others} of what another system wrote.
+while it waits for a person (then nextActionAt is null); adopted{id, digest, at, others} of what another system wrote;
+on MongoDB lastWrite (names the last compare-and-set, for who made it).
 """
 
 from collections.abc import Sequence

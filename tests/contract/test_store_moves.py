@@ -119,6 +119,25 @@ async def test_p03_of_many_movers_one_moves(bench: Bench) -> None:
     assert [one.version for one in await logged(bench.store, 2)] == [1, 2]
 
 
+async def test_p03_of_batches_that_race_for_the_same_intents_each_is_moved_once(bench: Bench) -> None:
+    seen = [await created(bench.store, f"i-{number}") for number in range(24)]
+    batches = [
+        [failure(one, f"R{racer}") for one in order] for racer, order in enumerate((seen, seen[::-1], seen))
+    ]
+    answers = await asyncio.gather(*(bench.store.transition(batch) for batch in batches))
+    applied = Counter(
+        outcome.record.intent_id for batch in answers for outcome in batch if isinstance(outcome, Applied)
+    )
+    assert applied == {one.intent_id: 1 for one in seen}
+    for racer, batch in enumerate(answers):
+        for outcome in batch:
+            assert isinstance(outcome, Applied | AlreadyThere | Conflict)
+            if isinstance(outcome, Applied):
+                assert outcome.record.error_details is not None
+                assert outcome.record.error_details.reason == f"R{racer}"
+    assert sorted(one.version for one in await logged(bench.store, 48)) == [1] * 24 + [2] * 24
+
+
 async def test_moves_of_one_intent_in_one_batch_follow_each_other(bench: Bench) -> None:
     seen = await created(bench.store)
     first = move(seen, Status.VERIFIED)

@@ -43,6 +43,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/contract/test_store_moves.py::test_p03_another_version_stands[sqlite]",),
     ),
     without(
+        "P3", "a-bulk-write-that-did-anything-did-all", "services.store.adapters.mongo_update",
+        (' and document.get("lastWrite") == token', ""),
+        tests=("tests/contract/test_store_moves.py::test_p03_of_batches_that_race_for_the_same_intents_each_is_moved_once[secantus]",),
+    ),
+    without(
         "P3", "a-repeat-is-a-conflict", "services.store.moving",
         ("    if _happened(move, document):\n        return AlreadyThere(record_of(document))\n", ""),
         tests=("tests/contract/test_store_moves.py::test_p03_a_repeated_move_is_an_outcome[sqlite]",),

@@ -21,6 +21,7 @@ from services.store.adapters.mongo_calls import (
     together,
 )
 from services.store.adapters.mongo_schema import Collections
+from services.store.adapters.mongo_update import MongoUpdates
 from services.store.ports import (
     Append,
     Document,
@@ -62,6 +63,7 @@ class MongoProgram:
     def __init__(self, on: Collections, on_written: Callable[[Sequence[Document]], None]) -> None:
         self._on = on
         self._on_written = on_written
+        self._updates = MongoUpdates(on.intents, on_written)
         self._recent: OrderedDict[str, Document] = OrderedDict()
         self.strangers = False
         """Another system's documents were there at the start: their intents are looked for before any is created."""
@@ -155,26 +157,8 @@ class MongoProgram:
         return result.modified_count == 1
 
     async def _update(self, writes: Sequence[Write]) -> list[Document | None]:
-        chains: dict[str, list[int]] = {}
-        for index, write in enumerate(writes):
-            chains.setdefault(write.intent_id, []).append(index)
-        answers: list[Document | None] = [None] * len(writes)
-
-        async def follow(indexes: Sequence[int]) -> None:
-            for index in indexes:
-                write = writes[index]
-                change = {"$set": dict(write.set)} | ({"$push": dict(write.push)} if write.push else {})
-                after: Document | None = await self._on.intents.find_one_and_update(
-                    {"_id": write.intent_id, **write.where}, change, return_document=ReturnDocument.AFTER
-                )
-                answers[index] = after
-                if after is not None:
-                    self._remember({write.intent_id: after})
-                if after is not None and write.push:
-                    # handed over at once: a later write of the batch may fail, this one's event is told all the same
-                    self._on_written([{**after, "outbox": list(after["outbox"])}])
-
-        await together([follow(indexes) for indexes in chains.values()])
+        answers = await self._updates.update(writes)
+        self._remember({after["_id"]: after for after in answers if after is not None})
         return answers
 
     async def _tally(self, ended: Ended) -> None:

@@ -70,12 +70,14 @@ async def test_filling_twice_fails(tmp_path: Path) -> None:
 
 async def test_moves_are_made_and_the_bare_update_does_the_same(tmp_path: Path) -> None:
     url = Databases(tmp_path).new("moves")
-    await database.fill(url, documents.subjects("m", 3 * moves.BATCH * 2, now=NOW))
+    await database.fill(url, documents.subjects("m", 4 * moves.BATCH * 2, now=NOW))
     async with database.store(url) as store, moves._bare_sqlite(url) as bare:
         found = await moves._rounds(store, bare, "m", moves.Size(rounds=1, pairs=2))
-        assert [len(one) for one in (found.batch, found.single, found.one, found.bare)] == [1, 1, 1, 1]
-        assert await bare.update("m-599") > 0
-        moved, bared = await store.get(["m-0", "m-599"])
+        assert [len(one) for one in (found.batch, found.single, found.bare_batch, found.one, found.bare)] == [
+            1
+        ] * 5
+        assert await bare.update("m-799") > 0
+        moved, bared = await store.get(["m-0", "m-799"])
         assert moved is not None and bared is not None
         assert (moved.status, moved.version) == (bared.status, bared.version) == (Status.VERIFIED, 2)
         with pytest.raises(BenchError, match="changed nothing"):
@@ -83,7 +85,7 @@ async def test_moves_are_made_and_the_bare_update_does_the_same(tmp_path: Path) 
         with pytest.raises(BenchError, match="refused"):
             await moves._together(store, ["m-0"])
         with pytest.raises(BenchError, match="lost"):
-            await moves._together(store, ["m-600"])
+            await moves._together(store, ["m-800"])
 
 
 async def test_the_mover_keeps_its_rate_and_moves_each_once(tmp_path: Path) -> None:
