@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pymongo
+from pymongo.errors import PyMongoError
 
 from bench.frame import BenchError
 from services.common.clock import SystemClock
@@ -50,11 +51,17 @@ class Databases:
         return f"{scheme}://{rest.split('/', 1)[0]}/{database}" + (f"?{options}" if options else "")
 
     def drop(self) -> None:
-        """Those of the server; files go with the folder."""
-        if self._made:
-            with pymongo.MongoClient[Document](self.url) as client:
+        """Those of the server; files go with the folder. Raises BenchError where it does not answer."""
+        if not self._made:
+            return
+        try:
+            with pymongo.MongoClient[Document](self.url, serverSelectionTimeoutMS=5_000) as client:
                 for database in self._made:
                     client.drop_database(database)
+        except PyMongoError:
+            raise BenchError(
+                f"the server at --url is away; {', '.join(self._made)} may be left there"
+            ) from None
 
 
 def settings(url: str, **changes: Any) -> StoreSettings:

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from bench.frame import Options, Report, Row, scratch
+from bench.frame import BenchError, Options, Report, Row, scratch
 from bench.processes import Fleet
 from bench.store import events, moves, sizes, syncs
 from bench.store.database import Databases
 from services.common.rpc.runtime import loop_factory
+from services.store.ports import CannotOpen
 
 Part = Callable[[Databases, Fleet, bool], Awaitable[tuple[list[Row], dict[str, Any]]]]
 
@@ -25,7 +26,10 @@ PARTS: Final = tuple(MEASURES)
 def run(options: Options) -> Report:
     """Raises BenchError where the run proves nothing."""
     with scratch() as folder, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_measure(options, folder))
+        try:
+            return runner.run(_measure(options, folder))
+        except CannotOpen as error:
+            raise BenchError(str(error)) from None
 
 
 async def _measure(options: Options, folder: Path) -> Report:
