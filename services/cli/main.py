@@ -11,7 +11,7 @@ from typing import NoReturn
 from intents_client import IntentsError
 from services.cli import exits, output
 from services.cli.cluster import command as cluster
-from services.cli.commands import admin, keys, look, submit
+from services.cli.commands import admin, keys, look, past, submit
 from services.cli.exits import Failure
 
 
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     keys.add(commands)
     submit.add(commands)
     look.add(commands)
+    past.add(commands)
     cluster.add(commands)
     admin.add(commands)
     return root

@@ -6,7 +6,7 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -14,8 +14,9 @@ from intents_client import Account, Client, KeyFileError, SigningInfo, connect, 
 from intents_client.plain import PLAIN_FIELDS
 from services.cli import exits
 from services.cli.exits import Failure
+from services.common.clock import from_ns
 from services.common.domain import strictjson
-from services.common.domain.plainjson import submission_from_json
+from services.common.domain.plainjson import deadline_ns, submission_from_json
 from services.common.domain.strictjson import Number
 from services.common.errors import IntentError
 
@@ -114,6 +115,18 @@ def lifetime(text: str) -> timedelta:
 def seconds(text: str) -> float:
     """As `lifetime`, in seconds; a bare number counts as seconds."""
     return lifetime(text if not text.isdecimal() else f"{text}s").total_seconds()
+
+
+def moment(text: str) -> datetime:
+    """RFC 3339 with an offset, or how long ago, such as 7d; argparse's error otherwise."""
+    if _LIFETIME.fullmatch(text):
+        return datetime.now(UTC) - lifetime(text)
+    try:
+        return from_ns(deadline_ns(text))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a time such as 2026-11-26T12:00:00Z nor how long ago, such as 7d"
+        ) from None
 
 
 def whole(text: str) -> int:

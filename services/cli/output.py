@@ -1,5 +1,6 @@
 """What people see, and what programs read."""
 
+import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,18 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> None:
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     for row in (header, *cells):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def csv_rows(rows: Iterable[Sequence[object]], header: Sequence[str]) -> None:
+    """RFC 4180 but for its line ends. A text that a spreadsheet would take for a formula is quoted by an apostrophe."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_no_formula(cell) for cell in row])
+
+
+def _no_formula(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def pairs(values: Mapping[str, object]) -> None:

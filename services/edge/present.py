@@ -1,5 +1,6 @@
 """Domain -> JSON as HTTP, SSE and socket.io show it: the seed's field names, lower-case status words."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from services.common.domain.outcomes import (
     Verdict,
 )
 from services.common.domain.plainjson import plain_to_json
-from services.common.domain.statistics import Statistics
+from services.common.domain.statistics import PeriodStatistics, SolverStatistics, Statistics
 from services.common.encoding import b58encode
 from services.common.errors import Violation
 from services.edge.service import Info
@@ -108,18 +109,53 @@ def refusal(violations: tuple[Violation, ...] | list[Violation]) -> dict[str, An
 
 def statistics(found: Statistics) -> dict[str, Any]:
     """Every status is listed, also with 0."""
-    return {
+    shown: dict[str, Any] = {
         "statuses": {str(one): found.counts.get(one, 0) for one in Status},
         "total": found.total,
-        "solvers": [
-            {
-                "solverId": one.solver_id,
-                "successRate": one.success_rate,
-                "avgExecutionTime": one.avg_execution_time,
-            }
-            for one in found.solvers
-        ],
+        "solvers": solvers(found.solvers),
+        "periods": [period(one) for one in found.periods],
     }
+    if found.totals is not None:
+        shown["totals"] = period(found.totals)
+    return shown
+
+
+def period(found: PeriodStatistics) -> dict[str, Any]:
+    """Sums are decimal strings: they pass what a number of JSON holds. "other" stands for many tokens, without one."""
+    return {
+        "start": time(found.start),
+        "end": time(found.end),
+        "created": found.created,
+        "completed": found.completed,
+        "failed": found.failed,
+        "completionRate": found.completion_rate,
+        "volumes": [
+            {"token": one.token, "intents": one.intents}
+            | ({} if one.amount is None else {"amount": str(one.amount)})
+            for one in found.volumes
+        ],
+        "times": {
+            str(one.status): {"count": one.count, "p50": one.p50, "p90": one.p90, "p99": one.p99}
+            for one in found.times
+        },
+        "gasUsed": str(found.gas_used),
+        "totalCost": str(found.total_cost),
+        "failures": [{"reason": reason, "count": count} for reason, count in found.failures],
+        "solvers": solvers(found.solvers),
+    }
+
+
+def solvers(found: Iterable[SolverStatistics]) -> list[dict[str, Any]]:
+    """Side by side."""
+    return [
+        {
+            "solverId": one.solver_id,
+            "successRate": one.success_rate,
+            "avgExecutionTime": one.avg_execution_time,
+            "executions": one.executions,
+        }
+        for one in found
+    ]
 
 
 def info(found: Info) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.common.clock import Clock
 from services.common.domain.intent import ErrorDetails, IntentRecord, Receipt, Submission
@@ -21,7 +21,7 @@ from services.common.domain.outcomes import (
     Transition,
     Verdict,
 )
-from services.common.domain.statistics import Statistics, StatisticsQuery
+from services.common.domain.statistics import Period, Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason, not_implemented, unavailable
 from services.common.observe import trace
 from services.edge.limits.port import RateLimiter
@@ -231,10 +231,24 @@ class Edge:
             return record
         raise _not_cancellable(record)
 
-    async def statistics(self, caller: Caller, user_id: str = "") -> Statistics:
-        """Counts over the caller's intents; solvers over everybody's."""
+    async def statistics(
+        self,
+        caller: Caller,
+        user_id: str = "",
+        *,
+        period: Period | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics:
+        """Counts over the caller's intents, and what happened from since to until; solvers over everybody's."""
         return await self._ports.store.statistics(
-            StatisticsQuery(principal=caller.principal, user_id=check_filter(user_id, "user_account"))
+            StatisticsQuery(
+                principal=caller.principal,
+                user_id=check_filter(user_id, "user_account"),
+                period=period,
+                since=since,
+                until=until,
+            )
         )
 
     async def info(self, caller: Caller) -> Info:

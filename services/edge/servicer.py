@@ -10,6 +10,7 @@ from intents.v1 import intent_service_pb2 as pb
 from intents.v1.intent_service_pb2_grpc import IntentServiceServicer
 from services.common.clock import Clock
 from services.common.convert.intents import filter_from_proto, intent_to_proto, receipt_to_proto
+from services.common.convert.statistics import moment_of, period_from_proto
 from services.edge import convert
 from services.edge.auth import Authenticator
 from services.edge.limits.address import Network, client_address, grpc_peer
@@ -119,7 +120,14 @@ class EdgeServicer(IntentServiceServicer):
     async def GetStatistics(
         self, request: pb.GetStatisticsRequest, context: Context
     ) -> pb.GetStatisticsResponse:
-        return convert.statistics(await self._edge.statistics(self._caller(context), request.user_account))
+        found = await self._edge.statistics(
+            self._caller(context),
+            request.user_account,
+            period=period_from_proto(request.period),
+            since=moment_of(request, "since"),
+            until=moment_of(request, "until"),
+        )
+        return convert.statistics(found)
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         return convert.info(await self._edge.info(self._caller(context)))

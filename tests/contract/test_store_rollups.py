@@ -144,7 +144,7 @@ async def test_p10_times_of_which_no_periods_can_be_made(query: dict[str, Any], 
         with pytest.raises(IntentError) as refused:
             await made.store.statistics(StatisticsQuery(**query))
         assert refused.value.reason is Reason.INVALID_FIELD
-        assert refused.value.message.startswith(("since: ", "until: "))
+        assert refused.value.message.startswith(("since ", "until "))
 
 
 async def whole(storage: Storage) -> list[dict[str, Any]]:

@@ -163,6 +163,8 @@ async def test_the_document_matches_the_routes_and_their_answers(world: World) -
             "Intent": (await get(edge, "/api/intents/abc"))[1],
             "IntentStatus": (await get(edge, "/api/intents/abc/status"))[1],
             "Statistics": (await get(edge, "/api/statistics"))[1],
+            "PeriodStatistics": (await get(edge, "/api/statistics?period=day"))[1]["periods"][0],
+            "SolverStatistics": (await get(edge, "/api/statistics"))[1]["solvers"][0],
             "Info": (await get(edge, "/api/info"))[1],
             "Receipt": (await post(edge, "/api/intents", body()))[1],
             "Problem": (await get(edge, "/api/intents/none"))[1],
@@ -171,6 +173,33 @@ async def test_the_document_matches_the_routes_and_their_answers(world: World) -
     for name, answer in answers.items():
         schema = document["components"]["schemas"][name]
         assert set(schema["required"]) <= answer.keys() <= schema["properties"].keys(), name
+
+
+async def test_statistics_of_a_time(world: World) -> None:
+    async with running(world) as edge:
+        asked = "/api/statistics?period=hour&since=2026-11-23T12:00:00Z&until=2026-11-24T00:00:00%2B01:00"
+        _, found = await get(edge, asked)
+        bad = {
+            name: (await get(edge, f"/api/statistics?{name}={value}"))[1]
+            for name, value in (("period", "week"), ("since", "yesterday"), ("until", "1"), ("user", "a%0A"))
+        }
+    assert found["totals"] == found["periods"][0]
+    assert found["totals"] | {"solvers": []} == {
+        "start": "2026-11-23T12:00:00.000Z",
+        "end": "2026-11-23T23:00:00.000Z",
+        "created": 0,
+        "completed": 3,
+        "failed": 1,
+        "completionRate": 0.75,
+        "volumes": [{"token": "USDC", "intents": 3, "amount": str(2**70)}, {"token": "other", "intents": 1}],
+        "times": {"completed": {"count": 3, "p50": 1.5, "p90": 2.0, "p99": 2.5}},
+        "gasUsed": "7",
+        "totalCost": str(10**24),
+        "failures": [{"reason": "EXPIRED", "count": 1}],
+        "solvers": [],
+    }
+    for name, problem in bad.items():
+        assert (problem["reason"], problem["details"][0]["field"]) == ("INVALID_FIELD", name)
 
 
 async def sse(edge: Running, path: str, count: int, **headers: str) -> list[tuple[str, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""get, status, list, watch, cancel, stats, info: intents that are there."""
+"""get, status, list, watch, cancel, info: intents that are there."""
 
 import argparse
 import time
@@ -12,7 +12,7 @@ from services.cli import exits, options, output
 
 
 def add(commands: options.Commands) -> None:
-    """All seven."""
+    """All six."""
     get = options.add_command(commands, "get", help="the record of an intent")
     get.add_argument("id")
     options.add_common(get)
@@ -52,13 +52,6 @@ def add(commands: options.Commands) -> None:
     cancel.add_argument("--request-id", default="", help="names this attempt, so that a repeat is recognised")
     options.add_common(cancel)
     cancel.set_defaults(run=run_cancel)
-
-    stats = options.add_command(
-        commands, "stats", help="how many of your intents are in each status, and the solvers"
-    )
-    stats.add_argument("--user-account", default="", help="only this user's")
-    options.add_common(stats)
-    stats.set_defaults(run=run_stats)
 
     info = options.add_command(commands, "info", help="what one needs to know to sign, and the limits")
     options.add_common(info)
@@ -160,32 +153,6 @@ async def run_watch(args: argparse.Namespace) -> int:
 async def run_cancel(args: argparse.Namespace) -> int:
     async with options.client_of(args) as client:
         _show_intent(await client.cancel(args.id, request_id=args.request_id), args.json)
-    return exits.OK
-
-
-async def run_stats(args: argparse.Namespace) -> int:
-    async with options.client_of(args) as client:
-        answer = await client.statistics(user_account=args.user_account)
-    counts = {status_word(one.status): one.count for one in answer.statuses}
-    if args.json:
-        solvers = [
-            {
-                "solverId": one.solver_id,
-                "successRate": one.success_rate,
-                "avgExecutionTime": one.avg_execution_time,
-            }
-            for one in answer.solvers
-        ]
-        output.emit_json({"statuses": counts, "total": answer.total, "solvers": solvers})
-        return exits.OK
-    output.table([*counts.items(), ("total", answer.total)], ("STATUS", "INTENTS"))
-    if answer.solvers:
-        print()
-        rows = [
-            (one.solver_id, f"{one.success_rate:.1%}", f"{one.avg_execution_time:.3f}")
-            for one in answer.solvers
-        ]
-        output.table(rows, ("SOLVER", "SUCCESS", "SECONDS"))
     return exits.OK
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from services.common.domain.lifecycle import Status
+from services.common.domain.statistics import Period
 from services.common.errors import HTTP_STATUS, Reason
 
 Schema = dict[str, Any]
@@ -12,6 +13,8 @@ WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 AMOUNT: Final[Schema] = {"type": "string", "pattern": "^(0|[1-9][0-9]*)$", "description": "smallest unit"}
 ID: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9._:@-]{1,128}$"}
+SHARE: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
+SECONDS: Final[Schema] = {"type": "number", "minimum": 0, "description": "seconds"}
 STATUS: Final[Schema] = {"type": "string", "enum": [str(status) for status in Status]}
 
 
@@ -111,17 +114,47 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Violation": _object("field reason message", field=TEXT, reason=TEXT, message=TEXT),
     "Statistics": _object(
-        "statuses total solvers",
+        "statuses total solvers periods",
         statuses=_object(" ".join(Status), **{str(status): WHOLE for status in Status}),
         total=WHOLE,
-        solvers=_list(
-            _object(
-                "solverId successRate avgExecutionTime",
-                solverId=TEXT,
-                successRate={"type": "number", "minimum": 0, "maximum": 1},
-                avgExecutionTime={"type": "number", "description": "seconds"},
-            )
+        solvers=_list(_ref("SolverStatistics")),
+        totals={**_ref("PeriodStatistics"), "description": "what happened from since to until"},
+        periods={
+            **_list(_ref("PeriodStatistics")),
+            "description": "the same by period; those without anything left out",
+        },
+    ),
+    "SolverStatistics": _object(
+        "solverId successRate avgExecutionTime executions",
+        solverId=TEXT,
+        successRate=SHARE,
+        avgExecutionTime=SECONDS,
+        executions=WHOLE,
+    ),
+    "PeriodStatistics": _object(
+        "start end created completed failed completionRate volumes times gasUsed totalCost failures solvers",
+        start=TIME,
+        end=TIME,
+        created=WHOLE,
+        completed=WHOLE,
+        failed=WHOLE,
+        completionRate=SHARE,
+        volumes={
+            **_list(_object("token intents", token=TEXT, intents=WHOLE, amount=AMOUNT)),
+            "description": "input of completed intents; other, without an amount, stands for what is beyond 100 tokens",
+        },
+        times=_object(
+            "",
+            **{
+                str(status): _object("count p50 p90 p99", count=WHOLE, p50=SECONDS, p90=SECONDS, p99=SECONDS)
+                for status in Status
+                if status is not Status.PENDING
+            },
         ),
+        gasUsed=AMOUNT,
+        totalCost=AMOUNT,
+        failures=_list(_object("reason count", reason=TEXT, count=WHOLE)),
+        solvers=_list(_ref("SolverStatistics")),
     ),
     "Info": _object(
         "network verifyingContract standards actions tokens signatureRequired limits version",
@@ -274,9 +307,14 @@ PATHS: Final[dict[str, dict[str, Schema]]] = {
     },
     "/api/statistics": {
         "get": _operation(
-            "getStatistics", "Counts over the caller's intents",
+            "getStatistics", "Counts over the caller's intents, and what happened in a time",
             _answers(200, "Statistics", "counts", Reason.INVALID_FIELD),
-            parameters=[_query("user", TEXT, "only this user's")],
+            parameters=[
+                _query("user", TEXT, "only this user's"),
+                _query("period", {"enum": [str(one) for one in Period]}, "split by full hours or days, at most 1000"),
+                _query("since", TIME, "from here on, floored to a full hour or day; absent: from the first"),
+                _query("until", TIME, "before this, raised to a full hour or day; absent: until now"),
+            ],
         )
     },
     "/api/info": {"get": _operation("getInfo", "What one needs to know to sign", _answers(200, "Info", "rules"))},

@@ -1,13 +1,16 @@
 """The routes: decode, call, present."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
 from aiohttp import web
 
+from services.common.clock import from_ns
 from services.common.domain.lifecycle import Status
-from services.common.domain.plainjson import submission_from_json
+from services.common.domain.plainjson import deadline_ns, submission_from_json
+from services.common.domain.statistics import Period
 from services.common.errors import IntentError, Reason
 from services.edge import present
 from services.edge.http.context import Shared, answer, body_of, caller, expected, named, query_of, whole
@@ -119,9 +122,15 @@ class Routes:
 
     async def statistics(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
-        query = query_of(request, ("user",))
+        query = query_of(request, ("user", "period", "since", "until"))
         with named(user_account="user"):
-            found = await self._edge.statistics(who, query.get("user", ""))
+            found = await self._edge.statistics(
+                who,
+                query.get("user", ""),
+                period=_period(query.get("period", "")),
+                since=_time(query, "since"),
+                until=_time(query, "until"),
+            )
         return answer(present.statistics(found))
 
     async def info(self, request: web.Request) -> web.Response:
@@ -149,3 +158,21 @@ def _status(text: str) -> Status | None:
         return Status(text)
     except ValueError:
         raise invalid("status", f"must be one of {', '.join(Status)}") from None
+
+
+def _period(text: str) -> Period | None:
+    if not text:
+        return None
+    try:
+        return Period(text)
+    except ValueError:
+        raise invalid("period", f"must be one of {', '.join(Period)}") from None
+
+
+def _time(query: Mapping[str, str], name: str) -> datetime | None:
+    if name not in query:
+        return None
+    try:
+        return from_ns(deadline_ns(query[name]))
+    except (ValueError, OverflowError):
+        raise invalid(name, "must be RFC 3339 with an offset, such as 2026-11-26T00:00:00Z") from None

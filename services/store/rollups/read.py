@@ -7,7 +7,7 @@ from typing import Final
 from services.common.clock import Clock, now
 from services.common.domain.lifecycle import Status
 from services.common.domain.statistics import Period, PeriodStatistics, StatisticsQuery
-from services.common.errors import IntentError, Reason
+from services.common.errors import IntentError, Reason, Violation
 from services.store.ports import Document, Storage
 from services.store.rollups import keys
 from services.store.rollups.tally import Tally, merged, tally_of
@@ -98,9 +98,9 @@ def check_times(query: StatisticsQuery) -> None:
     """Raises INVALID_FIELD for times of which no period can be made."""
     for name, moment in (("since", query.since), ("until", query.until)):
         if moment is not None and not EARLIEST <= moment < LATEST:
-            raise IntentError(Reason.INVALID_FIELD, f"{name}: a time from 1970 to 9000 is expected.")
+            raise _invalid(name, "must be a time from 1970 to 9000")
     if query.since is not None and query.until is not None and query.since >= query.until:
-        raise IntentError(Reason.INVALID_FIELD, "until: a time after since is expected.")
+        raise _invalid("until", "must be after since")
 
 
 def _raised(moment: datetime, unit: Period) -> int:
@@ -110,9 +110,13 @@ def _raised(moment: datetime, unit: Period) -> int:
 
 def _check_span(periods: int, unit: Period) -> None:
     if periods > MOST_PERIODS:
-        raise IntentError(
-            Reason.INVALID_FIELD,
-            f"since: {periods} {unit}s up to until are more than {MOST_PERIODS}; name a later since, an earlier "
-            "until, or a longer period.",
-            metadata={"max": str(MOST_PERIODS)},
+        raise _invalid(
+            "since",
+            f"must be at most {MOST_PERIODS} {unit}s before until, not {periods}: ask for less, or by day",
         )
+
+
+def _invalid(field: str, why: str) -> IntentError:
+    message = f"{field} {why}"
+    violation = Violation(field=field, reason=Reason.INVALID_FIELD, message=message)
+    return IntentError(Reason.INVALID_FIELD, message, [violation])

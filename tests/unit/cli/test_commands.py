@@ -234,7 +234,9 @@ async def test_looking_at_intents(terminal: Terminal) -> None:
         assert script.calls[-1][1].request_id == "r"
         stats = await terminal.json("stats")
         assert (list(stats["statuses"]), stats["total"]) == (list(STATUSES), 15)
-        assert stats["solvers"] == [{"solverId": "solver.near", "successRate": 0.5, "avgExecutionTime": 2.0}]
+        assert stats["solvers"] == [
+            {"solverId": "solver.near", "successRate": 0.5, "avgExecutionTime": 2.0, "executions": 0}
+        ]
         assert (await terminal.json("info"))["verifyingContract"] == "verifier.near"
         for argv in (["get", "a"], ["status", "a"], ["list"], ["cancel", "a"], ["stats"], ["info"]):
             code, out, err = await terminal.run(*argv)

@@ -35,7 +35,14 @@ from services.common.domain.outcomes import (
     WriteOutcome,
 )
 from services.common.domain.signing import content_hash
-from services.common.domain.statistics import SolverStatistics, Statistics, StatisticsQuery
+from services.common.domain.statistics import (
+    PeriodStatistics,
+    SolverStatistics,
+    Statistics,
+    StatisticsQuery,
+    TimeToStatus,
+    TokenVolume,
+)
 from services.common.errors import IntentError, Reason, Violation, unavailable
 from services.edge.ports import Ports
 from tests.unit.edge.fake_notifier import FakeNotifier
@@ -218,9 +225,24 @@ class FakeStore:
             for one in self.records.values()
             if one.principal == query.principal and query.user_id in ("", one.user_id)
         ]
-        solver = SolverStatistics(solver_id="solver.near", success_rate=0.5, avg_execution_time=1.25)
+        solver = SolverStatistics(
+            solver_id="solver.near", success_rate=0.5, avg_execution_time=1.25, executions=8
+        )
+        totals = PeriodStatistics(
+            start=query.since or datetime(2026, 11, 23, tzinfo=UTC),
+            end=query.until or datetime(2026, 11, 24, tzinfo=UTC), created=len(mine), completed=3, failed=1,
+            volumes=(
+                TokenVolume(token="USDC", intents=3, amount=2**70),
+                TokenVolume(token="other", intents=1, amount=None),
+            ),
+            times=(TimeToStatus(status=Status.COMPLETED, count=3, p50=1.5, p90=2.0, p99=2.5),),
+            gas_used=7, total_cost=10**24, failures=(("EXPIRED", 1),), solvers=(solver,),
+        )  # fmt: skip
         return Statistics(
-            counts={status: sum(one.status is status for one in mine) for status in Status}, solvers=(solver,)
+            counts={status: sum(one.status is status for one in mine) for status in Status},
+            solvers=(solver,),
+            totals=totals,
+            periods=() if query.period is None else (totals,),
         )
 
     async def transition(self, moves: Sequence[Transition]) -> Sequence[WriteOutcome]:

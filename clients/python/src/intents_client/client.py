@@ -5,9 +5,9 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Literal, Self, cast
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -20,6 +20,12 @@ from intents_client.errors import IntentsError, Unavailable, from_status
 
 DEFAULT_DEADLINE: Final = 5.0
 """Seconds a unary call may take, retries included."""
+
+PERIODS: Final = {
+    "": pb.STATISTICS_PERIOD_UNSPECIFIED,
+    "hour": pb.STATISTICS_PERIOD_HOUR,
+    "day": pb.STATISTICS_PERIOD_DAY,
+}
 
 TERMINAL: Final = frozenset({types.INTENT_STATUS_COMPLETED, types.INTENT_STATUS_FAILED})
 _LONGEST_PAUSE: Final = 5.0
@@ -181,9 +187,22 @@ class Client:
                     break
             return await self.get(intent_id)
 
-    async def statistics(self, *, user_account: str = "") -> pb.GetStatisticsResponse:
-        """Counts over the caller's intents, and the solvers."""
-        return await self.stub.GetStatistics(pb.GetStatisticsRequest(user_account=user_account))
+    async def statistics(
+        self,
+        *,
+        user_account: str = "",
+        period: Literal["", "hour", "day"] = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> pb.GetStatisticsResponse:
+        """Counts over the caller's intents now, the solvers, and what happened from `since` to `until` (aware, raised
+        to full hours or days; None: from the first, until now), split by `period`."""
+        request = pb.GetStatisticsRequest(user_account=user_account, period=PERIODS[period])
+        if since is not None:
+            request.since.FromDatetime(since)
+        if until is not None:
+            request.until.FromDatetime(until)
+        return await self.stub.GetStatistics(request)
 
     async def info(self) -> pb.GetInfoResponse:
         """What one needs to know to sign."""

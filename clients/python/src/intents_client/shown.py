@@ -1,6 +1,6 @@
 """Messages as JSON shows them: the seed's field names, lower-case status words, RFC 3339 times."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
@@ -115,6 +115,57 @@ def event_to_json(event: types.IntentEvent) -> dict[str, Any]:
         "timestamp": event.occurred_at.ToMilliseconds(),
         "version": event.version,
     }
+
+
+def statistics_to_json(found: pb.GetStatisticsResponse) -> dict[str, Any]:
+    """What GET /api/statistics answers."""
+    shown: dict[str, Any] = {
+        "statuses": {status_word(one.status): one.count for one in found.statuses},
+        "total": found.total,
+        "solvers": solvers_to_json(found.solvers),
+        "periods": [period_to_json(one) for one in found.periods],
+    }
+    if found.HasField("totals"):
+        shown["totals"] = period_to_json(found.totals)
+    return shown
+
+
+def period_to_json(one: pb.PeriodStatistics) -> dict[str, Any]:
+    """What happened in a time."""
+    return {
+        "start": time_text(one.start),
+        "end": time_text(one.end),
+        "created": one.created,
+        "completed": one.completed,
+        "failed": one.failed,
+        "completionRate": one.completion_rate,
+        "volumes": [
+            {"token": volume.token, "intents": volume.intents}
+            | ({"amount": volume.amount} if volume.amount else {})
+            for volume in one.volumes
+        ],
+        "times": {
+            status_word(time.status): {"count": time.count, "p50": time.p50, "p90": time.p90, "p99": time.p99}
+            for time in one.times
+        },
+        "gasUsed": one.gas_used,
+        "totalCost": one.total_cost,
+        "failures": [{"reason": failure.reason, "count": failure.count} for failure in one.failures],
+        "solvers": solvers_to_json(one.solvers),
+    }
+
+
+def solvers_to_json(solvers: Iterable[pb.SolverStatistics]) -> list[dict[str, Any]]:
+    """Side by side."""
+    return [
+        {
+            "solverId": one.solver_id,
+            "successRate": one.success_rate,
+            "avgExecutionTime": one.avg_execution_time,
+            "executions": one.executions,
+        }
+        for one in solvers
+    ]
 
 
 def error_to_json(error: IntentsError) -> dict[str, Any]:
