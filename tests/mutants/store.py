@@ -153,6 +153,7 @@ _CRASH = "tests/contract/test_store_crash.py"
 _EVENTS = "tests/contract/test_store_events.py"
 _SCHEMA = "tests/contract/test_store_schema.py"
 _ADOPTION = "tests/contract/test_store_adoption.py"
+_RESOLVE = "tests/contract/test_store_resolve.py"
 _MONGO = "tests/contract/test_store_mongo.py"
 _OTHER = f"{_CONTRACT}::test_p08_other_content_is_refused_and_changes_nothing[sqlite]"
 
@@ -232,6 +233,20 @@ MUTANTS: tuple[Mutant, ...] = (
             "    if move.fence is None and not document and",
         ),
         tests=(f"{_ADOPTION}::test_p04_what_has_not_ended_is_held_for_a_person[java-executing]",),
+    ),
+    without(
+        "P4",
+        "a-person-ends-what-may-still-land",
+        "services.store.resolving",
+        ("(why := may_still_land(document, to))", '(why := "")'),
+        tests=(f"{_RESOLVE}::test_p04_what_may_still_land_is_not_ended_without_a_word_more[sqlite-accept]",),
+    ),
+    without(
+        "P4",
+        "a-person-overlooks-what-is-signed-meanwhile",
+        "services.store.resolving",
+        ('"versionStatus", "chainRevision", "updatedAt"', '"versionStatus", "updatedAt"'),
+        tests=(f"{_RESOLVE}::test_p04_bytes_signed_at_the_same_time_are_judged_too",),
     ),
     Mutant(
         promise="P4",
