@@ -76,8 +76,13 @@ def _show(verified: Verified) -> None:
         if findings.total > len(findings.kept):
             print(f"… and {findings.total - len(findings.kept):,} more (--limit)")
         print()
+    rollups = (
+        "roll-ups not compared: the store still folds its past"
+        if verified.rollups is None
+        else (f"{verified.rollups:,} roll-ups")
+    )
     print(
-        f"{verified.intents:,} intents, {verified.events:,} events, {verified.waiting:,} waiting in outboxes"
+        f"{verified.intents:,} intents, {verified.events:,} events, {verified.waiting:,} waiting in outboxes, {rollups}"
     )
     if verified.older:
         print(f"{verified.older:,} records are of an older schema: `migrate` renews them")

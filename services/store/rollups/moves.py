@@ -21,7 +21,7 @@ _LONGEST_NAME: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One event, as tallies count it. `before` is None where the intent came in with it."""
+    """One event, as tallies count it. `came_in`: the intent did so with it; else `before` None means not known."""
 
     partition: int
     sequence: int
@@ -29,6 +29,7 @@ class Move:
     principal: str
     user_id: str
     status: Status
+    came_in: bool
     before: Status | None
     took: int | None  # histogram bucket of the time since acceptance
     token: str = ""
@@ -137,6 +138,7 @@ def move_of(event: Document, facts: Facts | None) -> Move:
         principal=event["principal"] + "",
         user_id=event["userId"] + "",
         status=status,
+        came_in=version == 1,
         before=before,
         took=None if before is None or facts is None else bucket((at - facts.created_at) // _MS),
         token=facts.token if facts is not None else "",

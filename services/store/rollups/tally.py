@@ -80,8 +80,8 @@ class Tally:
         """Count one move."""
         self.first = move.at if self.first is None else min(self.first, move.at)
         self.moved[move.status] = self.moved.get(move.status, 0) + 1
+        self.created += move.came_in
         if move.before is None:
-            self.created += 1
             return
         self.moved[move.before] = self.moved.get(move.before, 0) - 1
         if move.took is not None:
@@ -119,6 +119,22 @@ class Tally:
             for index, count in buckets.items():
                 mine[index] = mine.get(index, 0) + count
 
+    def stands_for(self, whole: "Tally") -> bool:
+        """Whether it is `whole`, but for names that came too late."""
+        return (
+            _without_zeros(self.moved) == _without_zeros(whole.moved)
+            and (self.first, self.created, self.completed, self.failed, self.gas, self.cost, self.times)
+            == (whole.first, whole.created, whole.completed, whole.failed, whole.gas, whole.cost, whole.times)
+            and self.volumes.stands_for(whole.volumes)
+            and self.failures.stands_for(whole.failures)
+            and self.solvers.stands_for(whole.solvers)
+        )
+
+    def trim(self) -> None:
+        """No more names than a document holds."""
+        for named in (self.volumes, self.failures, self.solvers):
+            named.trim()
+
     def to_document(self) -> Document:
         """What is not 0. Names are values, not keys: they have dots. Sums of amounts may pass 63 bits: strings."""
         counts = {"created": self.created, "completed": self.completed, "failed": self.failed}
@@ -143,8 +159,7 @@ class Tally:
 
     def period(self, start: datetime, end: datetime) -> PeriodStatistics:
         """As an answer."""
-        for named in (self.volumes, self.failures, self.solvers):
-            named.trim()
+        self.trim()
         volumes = [
             TokenVolume(token=token, intents=intents, amount=amount)
             for token, (intents, amount) in self.volumes.by_name.items()
@@ -206,6 +221,10 @@ def tally_of(document: Document) -> Tally:
         held.by_name.update({key: [first, *map(int, rest)] for key, first, *rest in document.get(name, ())})
         held.others = document.get(f"{name}Other", 0)
     return tally
+
+
+def _without_zeros(counts: dict[Status, int]) -> dict[Status, int]:
+    return {status: count for status, count in counts.items() if count}
 
 
 def merged(tallies: Iterable[Tally]) -> Tally:

@@ -119,6 +119,7 @@ class Verified:
     waiting: int = 0  # versions still in an outbox
     older: int = 0  # records of an older schema
     strangers: int = 0  # documents of another system that are not adopted yet
+    rollups: int | None = 0  # compared; None where none were, the store folds what lies far back
     findings: Findings
 
     def as_json(self) -> dict[str, Any]:
@@ -129,6 +130,7 @@ class Verified:
             "intents": self.intents,
             "events": self.events,
             "waiting": self.waiting,
+            "rollups": self.rollups,
             "olderSchema": self.older,
             "notAdopted": self.strangers,
             "found": self.findings.total,

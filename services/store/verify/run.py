@@ -13,11 +13,13 @@ from services.common.clock import Clock, now
 from services.store.document import SCHEMA, is_stranger
 from services.store.model import encode_cursor, partition_of
 from services.store.ports import Document, Found, Look, Program, Storage
+from services.store.verify.expected import ExpectedFile, expected_file
 from services.store.verify.findings import Finding, Findings, Kind, Repair, Verified
 from services.store.verify.history import against_log
 from services.store.verify.log import LogWalk
 from services.store.verify.record import Difference, Hold, Refiling, Retelling, differences, reservations
 from services.store.verify.repair import Repairer, can_retell
+from services.store.verify.rollups import RollupCheck
 from services.store.verify.told import ToldFile, told_file
 
 PORTION: Final = 500
@@ -32,8 +34,8 @@ async def verify(
     storage: Storage, clock: Clock, *, repair: bool = False, limit: int = 1000, progress: Progress
 ) -> Verified:
     """Everything. Raises IntentError DEPENDENCY_UNAVAILABLE; nothing is changed unless `repair`."""
-    with told_file() as told:
-        return await _Run(storage, clock, told, Findings(limit), repair, progress).run()
+    with told_file() as told, expected_file() as expected:
+        return await _Run(storage, clock, told, expected, Findings(limit), repair, progress).run()
 
 
 class _Run:
@@ -42,6 +44,7 @@ class _Run:
         storage: Storage,
         clock: Clock,
         told: ToldFile,
+        expected: ExpectedFile,
         findings: Findings,
         repair: bool,
         progress: Progress,
@@ -53,11 +56,13 @@ class _Run:
         self._repair = repair
         self._progress = progress
         self._walk = LogWalk(storage, told, findings.add)
+        self._rollups = RollupCheck(storage, expected, findings.add, repair=repair)
         self._repairer = Repairer(storage, self._walk)
         self._verified = Verified(store_id=storage.meta.store_id, findings=findings)
 
     async def run(self) -> Verified:
         await self._read_log()
+        await self._rollups.start(self._walk.floors, self._walk.positions)
         await self._read_records()
         if self._storage.strangers is not None:
             self._verified.strangers = await self._storage.strangers.count()
@@ -70,6 +75,7 @@ class _Run:
         for partition, sequence in self._walk.holes:
             where = f"partition {partition}, sequence {sequence}"
             self._found(where, Kind.GAP, "it is missing, later ones are there")
+        self._verified.rollups = await self._rollups.compare()
         self._verified.events = self._walk.events
         self._verified.cursor = encode_cursor(self._storage.meta.store_id, self._walk.positions)
         return self._verified
@@ -87,7 +93,17 @@ class _Run:
             self._told.saw([one["_id"] for one in documents])
             differing = await self._differing(documents)
             self._told.look_again(differing)
+            if any(self._walk.floors):
+                # so that what of a record is neither told nor waiting was dropped
+                await self._read_log()
+            self._count(documents)
             self._progress("intents", self._verified.intents)
+
+    def _count(self, documents: Sequence[Document]) -> None:
+        told = self._told.of([one["_id"] for one in documents])
+        for one in documents:
+            partition = partition_of(one["_id"], self._storage.meta.partitions)
+            self._rollups.count(one, partition, told[one["_id"]])
 
     async def _differing(self, documents: Sequence[Document]) -> dict[str, list[Difference]]:
         """Those that are not as they should be, as far as was read."""

@@ -41,6 +41,8 @@ class Raw(Protocol):
 
     def remove_reserved(self, kind: str, key: str) -> None: ...
 
+    def remove_kept(self, kind: str, key: str) -> None: ...
+
 
 class RawMongo:
     def __init__(self, url: str) -> None:
@@ -83,6 +85,9 @@ class RawMongo:
         self.database[kind].replace_one({"_id": reservation["_id"]}, reservation, upsert=True)
 
     def remove_reserved(self, kind: str, key: str) -> None:
+        assert self.database[kind].delete_one({"_id": key}).deleted_count == 1
+
+    def remove_kept(self, kind: str, key: str) -> None:
         assert self.database[kind].delete_one({"_id": key}).deleted_count == 1
 
 
@@ -142,6 +147,11 @@ class RawSqlite:
 
     def remove_reserved(self, kind: str, key: str) -> None:
         assert self.connection.execute(f"DELETE FROM {kind} WHERE key = ?", [key]).rowcount == 1
+
+    def remove_kept(self, kind: str, key: str) -> None:
+        where = [kind, key]
+        done = self.connection.execute("DELETE FROM kept WHERE kind = ? AND key = ?", where)
+        assert done.rowcount == 1
 
 
 @contextmanager
