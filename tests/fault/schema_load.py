@@ -78,7 +78,9 @@ class Load:
 
     async def _process(self, owner: str) -> None:
         while self.ended < self.count:
-            for claim in await self.any_store.claim(owner, limit=3, lease_ms=LEASE_MS):
+            for claim in await self.any_store.claim(
+                owner, limit=self._chance.choice((2, 12)), lease_ms=LEASE_MS
+            ):
                 await self._live(claim)
             await asyncio.sleep(0)
 

@@ -57,8 +57,11 @@ async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
             adoption = await adopt(
                 storage, SystemClock(), principal=args.principal, progress=progress, dry=True
             )
-            print("nothing was changed; migrate would do this with documents of another system:")
-            _show_adoption(adoption)
+            if args.json:
+                print(json.dumps({"dryRun": True, "adoption": adoption.as_json()}, indent=2))
+            else:
+                print("nothing was changed; migrate would do this with documents of another system:")
+                _show_adoption(adoption)
             return 1 if adoption.left else 0
         migrated = await migrate(storage, SystemClock(), principal=args.principal, progress=progress)
         if args.json:

@@ -5,7 +5,8 @@ the others go whole into an archive, then they are deleted. Nothing is deleted b
 it is still as it was read, so that a run may be cut off after any step, and its repeat goes on.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,8 @@ from services.store.migrating.stranger import Unreadable, adopted, age
 from services.store.ports import Document, Insert, Program, Standing, Storage, Stranger, Strangers
 
 PORTION: Final = 200
+AT_ONCE: Final = 32
+"""Intents adopted at the same time; each takes a few round trips."""
 ROUNDS: Final = 5
 
 OLDER: Final = "OLDER_DOUBLE"
@@ -61,8 +64,9 @@ async def adopt(
     seen = 0
     async for portion in strangers.portions(PORTION):
         adopting = _Adopting(storage, strangers, done, principal, now(clock), dry)
-        for group in await adopting.groups(portion):
-            await adopting.group(group)
+        groups = await adopting.groups(portion)
+        for start in range(0, len(groups), AT_ONCE):
+            await _all([adopting.group(group) for group in groups[start : start + AT_ONCE]])
         seen += len(portion)
         progress("documents of another system", seen)
     return done
@@ -170,6 +174,13 @@ class _Adopting:
 
     def _leave(self, stranger: Stranger, why: str) -> None:
         self.done.left[str(stranger.key)] = why
+
+
+async def _all(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Ends when all have; raises the first error."""
+    for result in await asyncio.gather(*jobs, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _inserting(document: Document) -> Program[Standing | None]:
