@@ -120,7 +120,7 @@ class EventLog(Protocol):
 
     async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
         """After `cursor` ("" from the oldest kept). `tail` answers only the newest cursor. Raises
-        CURSOR_INVALID (not ours, another store's), CURSOR_EXPIRED (older than what is kept)."""
+        CURSOR_INVALID (not ours), CURSOR_EXPIRED (older than what is kept, another store's, beyond the end)."""
         ...
 
     def watch_events(self, cursor: str = "", *, tail: bool = False) -> AsyncIterator[EventPage]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,15 +18,19 @@ from services.store.adapters.mongo import MongoStorage
 from services.store.adapters.sqlite import SqliteStorage
 from services.store.config import StoreSettings
 from services.store.migrating import schema
-from services.store.observe import StoreMeters
+from services.store.observe import RetentionMeters, StoreMeters
 from services.store.ports import CannotOpen, Storage
 from services.store.relay import Relay
+from services.store.retention.archive import Archive, Folder, Nowhere
+from services.store.retention.run import Policy, Retention
 from services.store.service import Store
 from services.store.servicer import StoreServicer
 
 logger = logging.getLogger(__name__)
 
 SERVICE: Final = "intents.store.v1.StoreService"
+NONE: Final = "none"
+"""EVENTS_ARCHIVE_DIR of those who keep no archive."""
 
 
 @asynccontextmanager
@@ -68,7 +73,10 @@ async def open_store(settings: StoreSettings, clock: Clock, observe: Observe) ->
             event_poll=settings.event_poll_ms / 1000,
             fold_every=settings.rollup_interval_ms / 1000,
         )
-        async with _relaying(storage, clock, settings.relay_poll_ms / 1000):
+        async with (
+            _relaying(storage, clock, settings.relay_poll_ms / 1000),
+            _dropping(storage, clock, settings, observe),
+        ):
             background = [
                 asyncio.create_task(_refresh(store, meters, clock, settings.metrics_refresh_ms / 1000)),
                 asyncio.create_task(store.keep_folding()),
@@ -97,6 +105,28 @@ async def _relaying(storage: Storage, clock: Clock, poll: float) -> AsyncIterato
         yield
     finally:
         await relay.close()
+
+
+@asynccontextmanager
+async def _dropping(
+    storage: Storage, clock: Clock, settings: StoreSettings, observe: Observe
+) -> AsyncIterator[None]:
+    if not settings.drops_events:
+        yield
+        return
+    archive: Archive = Nowhere()
+    if settings.events_archive_dir != NONE:
+        archive = folder = Folder(Path(settings.events_archive_dir), storage.meta.store_id)
+        folder.open()
+    hours = settings.events_keep_hours
+    policy = Policy(keep=timedelta(hours=hours) if hours else None, count=settings.events_keep_count)
+    retention = Retention(storage, clock, policy, archive, RetentionMeters(observe))
+    passing = asyncio.create_task(retention.run(settings.events_retention_ms / 1000))
+    try:
+        yield
+    finally:
+        passing.cancel()
+        await asyncio.gather(passing, return_exceptions=True)
 
 
 async def _refresh(store: Store, meters: StoreMeters, clock: Clock, every: float) -> None:

@@ -70,6 +70,28 @@ class StoreSettings(ServiceSettings):
         maximum=600_000,
         help="Time between rounds of folding events into roll-ups; statistics fold what is left by themselves",
     )
+    events_keep_hours: int = setting(
+        0,
+        unit="hours",
+        minimum=0,
+        maximum=1_000_000,
+        help="Age at which events of the log are dropped; 0 keeps them",
+    )
+    events_keep_count: int = setting(
+        0,
+        unit="events",
+        minimum=0,
+        maximum=1_000_000_000_000,
+        help="Most events kept in each partition of the log; 0 keeps all. The newest is never dropped",
+    )
+    events_archive_dir: str = setting(
+        "",
+        help="Folder that events are archived in before they are dropped, or none to drop them for good; needed "
+        "where EVENTS_KEEP_HOURS or EVENTS_KEEP_COUNT is set",
+    )
+    events_retention_ms: int = setting(
+        300_000, unit="ms", minimum=100, maximum=86_400_000, help="Time between looks for events to drop"
+    )
     metrics_refresh_ms: int = setting(
         5_000, unit="ms", minimum=100, maximum=3_600_000, help="Time between counts for the gauges"
     )
@@ -80,6 +102,16 @@ class StoreSettings(ServiceSettings):
 
     def check(self) -> str | None:
         prefixes = ("sqlite:///", "mongodb://", "mongodb+srv://")
-        if self.database_url.startswith(prefixes) and self.database_url not in prefixes:
-            return None
-        return "DATABASE_URL: sqlite:///path or mongodb://host/database is expected"
+        if not self.database_url.startswith(prefixes) or self.database_url in prefixes:
+            return "DATABASE_URL: sqlite:///path or mongodb://host/database is expected"
+        if self.drops_events and not self.events_archive_dir:
+            return (
+                "EVENTS_ARCHIVE_DIR: a folder is expected, for events before they are dropped, or none to drop them "
+                "for good"
+            )
+        return None
+
+    @property
+    def drops_events(self) -> bool:
+        """Whether anything is ever dropped from the event log."""
+        return bool(self.events_keep_hours or self.events_keep_count)

@@ -9,7 +9,7 @@ from services.common.clock import Clock
 from services.common.domain.outcomes import EventPage
 from services.common.errors import IntentError, Reason
 from services.store.document import event_of
-from services.store.model import MAX_EVENTS, decode_cursor, encode_cursor
+from services.store.model import MAX_EVENTS, decode_cursor, encode_cursor, expired
 from services.store.ports import Document, Storage
 
 DEFAULT_LIMIT: Final = 500
@@ -45,7 +45,24 @@ class LogReader:
             await asyncio.gather(self._poller, return_exceptions=True)
 
     async def page(self, cursor: str, limit: int, *, tail: bool) -> EventPage:
-        """Up to `limit` events after `cursor`. Raises CURSOR_INVALID, BATCH_SIZE."""
+        """Up to `limit` events after `cursor`, "" from the oldest kept. Raises CURSOR_INVALID, BATCH_SIZE.
+
+        CURSOR_EXPIRED: something that followed was dropped, or the cursor is of another store, or beyond the end.
+        """
+        page = await self._page(cursor, limit, tail=tail)
+        if cursor and page.at_end:
+            await self._check_end(cursor)
+        return page
+
+    async def _check_end(self, cursor: str) -> None:
+        """A log that ends before a cursor was set back: waiting there would pass over what is written anew."""
+        meta = self._storage.meta
+        positions = decode_cursor(cursor, meta.store_id, meta.partitions)
+        heads = await self._storage.heads()
+        if any(position > head for position, head in zip(positions, heads, strict=True)):
+            raise expired("The log ends before this cursor: an older state of the store was restored.")
+
+    async def _page(self, cursor: str, limit: int, *, tail: bool) -> EventPage:
         if not 1 <= limit <= MAX_EVENTS:
             raise IntentError(
                 Reason.BATCH_SIZE, f"A page holds 1 to {MAX_EVENTS} events, {limit} were asked for."
@@ -53,13 +70,21 @@ class LogReader:
         meta = self._storage.meta
         if tail:
             return EventPage(events=(), cursor=encode_cursor(meta.store_id, await self._storage.heads()))
-        positions = decode_cursor(cursor, meta.store_id, meta.partitions) if cursor else [0] * meta.partitions
-        taken, more = await self._take(positions, limit)
-        return EventPage(
-            events=tuple(event_of(event) for event in taken),
-            cursor=encode_cursor(meta.store_id, positions),
-            at_end=not more,
-        )
+        positions = decode_cursor(cursor, meta.store_id, meta.partitions) if cursor else []
+        while True:
+            positions = positions or list(await self._storage.floors())
+            try:
+                taken, more = await self._take(positions, limit)
+                return EventPage(
+                    events=tuple(event_of(event) for event in taken),
+                    cursor=encode_cursor(meta.store_id, positions),
+                    at_end=not more,
+                )
+            except IntentError as error:
+                # whoever begins at the oldest kept and is overtaken by retention begins there again
+                if cursor or error.reason is not Reason.CURSOR_EXPIRED:
+                    raise
+                positions = []
 
     async def watch(self, cursor: str, *, tail: bool) -> AsyncGenerator[EventPage, None]:
         """The first page at once, then whatever comes; an empty one after LONGEST_QUIET without anything."""
@@ -67,6 +92,8 @@ class LogReader:
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._keep_looking())
         try:
+            if cursor:
+                await self._check_end(cursor)
             first, quiet = True, False
             while not self._closed:
                 news = self._news
@@ -83,11 +110,11 @@ class LogReader:
     async def _next(self, cursor: str, *, tail: bool) -> EventPage:
         """The page after `cursor`, read once for all watchers who are there since the same wake."""
         if tail:
-            return await self.page(cursor, DEFAULT_LIMIT, tail=True)
+            return await self._page(cursor, DEFAULT_LIMIT, tail=True)
         read = self._reads.get(cursor)
         if read is None:
             # a context of its own: the read outlives the watcher that happened to be first
-            reading = self.page(cursor, DEFAULT_LIMIT, tail=False)
+            reading = self._page(cursor, DEFAULT_LIMIT, tail=False)
             read = asyncio.create_task(reading, context=contextvars.Context())
             read.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._reads[cursor] = read
@@ -102,6 +129,10 @@ class LogReader:
             asked, rest = open_partitions[:room], open_partitions[room:]
             each = room // len(asked)
             found = await self._storage.read_log({one: positions[one] for one in asked}, each)
+            # read after the events: of what was found at or below it nothing is to be believed
+            floors = await self._storage.floors()
+            if any(positions[one] < floors[one] for one in asked):
+                raise expired("The log no longer holds all that followed this cursor.")
             full: list[int] = []
             for one in asked:
                 events = unbroken(found.get(one, ()), positions[one])

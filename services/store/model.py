@@ -96,6 +96,11 @@ def partition_of(intent_id: str, partitions: int) -> int:
     return zlib.crc32(intent_id.encode("utf-8", "surrogatepass")) % partitions
 
 
+def floor_key(partition: int) -> str:
+    """`_id` of the bookkeeping document that holds a partition's floor in `sequence`."""
+    return f"floor:{partition}"
+
+
 def encode_cursor(store_id: str, positions: Sequence[int]) -> str:
     """Opaque text for "after these sequences"; `store_id` is 16 hex digits."""
     raw = struct.pack(
@@ -104,8 +109,17 @@ def encode_cursor(store_id: str, positions: Sequence[int]) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
+def expired(why: str) -> IntentError:
+    """CURSOR_EXPIRED: what came after the cursor cannot be told any more."""
+    return IntentError(
+        Reason.CURSOR_EXPIRED,
+        f"{why} Start over: read the latest states and follow the log from its end, or begin at the oldest event "
+        "kept with an empty cursor.",
+    )
+
+
 def decode_cursor(cursor: str, store_id: str, partitions: int) -> list[int]:
-    """Sequences of a cursor. Raises IntentError CURSOR_INVALID for one that this store did not give."""
+    """Sequences of a cursor. Raises IntentError CURSOR_INVALID, CURSOR_EXPIRED (another store's)."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         version, store, count = struct.unpack_from("<B8sH", raw)
@@ -115,7 +129,7 @@ def decode_cursor(cursor: str, store_id: str, partitions: int) -> list[int]:
     except (binascii.Error, struct.error, ValueError):
         raise IntentError(Reason.CURSOR_INVALID, "The cursor is not one this service gave.") from None
     if store.hex() != store_id or count != partitions:
-        raise IntentError(Reason.CURSOR_INVALID, "The cursor is another store's.")
+        raise expired("The cursor is another store's, or from before this one was restored from a backup.")
     return positions
 
 

@@ -70,3 +70,31 @@ class StoreMeters:
         for solver in statistics.solvers[:MAX_SOLVER_LABELS]:
             self._success(solver.solver_id).set(solver.success_rate)
             self._execution(solver.solver_id).set(solver.avg_execution_time)
+
+
+class RetentionMeters:
+    """What was dropped from the event log, and how far back it goes."""
+
+    def __init__(self, observe: Observe) -> None:
+        registry = observe.registry
+        self._dropped = metrics.counter(
+            registry, "store_events_dropped_total", "Events that retention dropped", []
+        )
+        self._failures = metrics.counter(
+            registry, "store_retention_failures_total", "Passes of retention that were given up", []
+        )
+        self._oldest = metrics.gauge(
+            registry, "store_events_oldest_seconds", "Age of the oldest event kept, at the last pass", []
+        )
+
+    def dropped(self, events: int) -> None:
+        """So many more."""
+        self._dropped().inc(events)
+
+    def failed(self) -> None:
+        """A pass ended early; the next one goes on."""
+        self._failures().inc()
+
+    def oldest(self, seconds: float) -> None:
+        """As it is after a pass."""
+        self._oldest().set(seconds)

@@ -187,6 +187,16 @@ class Refile:
     intent_ids: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Delete events of a partition up to the sequence `through`, the oldest `limit` of them.
+    Answered by how many there were to delete: fewer than `limit` once none is left."""
+
+    partition: int
+    through: int
+    limit: int
+
+
 Operation = (
     Look
     | Reserve
@@ -202,6 +212,7 @@ Operation = (
     | Keep
     | Append
     | Refile
+    | Drop
 )
 Program = Generator[Operation, Any, T]
 
@@ -251,6 +262,14 @@ class Outbox(Protocol):
 
     async def newest(self, partition: int) -> int:
         """The newest sequence of a partition, 0 if it has none."""
+        ...
+
+    async def floor(self, partition: int) -> int:
+        """As `Storage.floors`, of one partition."""
+        ...
+
+    async def boxed(self, intent_ids: Sequence[str]) -> Sequence[Document]:
+        """Those of these intents that have outbox entries: `_id` and outbox at least."""
         ...
 
 
@@ -361,4 +380,8 @@ class Storage(Protocol):
 
     async def heads(self) -> Sequence[int]:
         """Newest sequence of each partition."""
+        ...
+
+    async def floors(self) -> Sequence[int]:
+        """By partition the sequence up to which retention has dropped events, or is about to; 0: none."""
         ...

@@ -3,9 +3,12 @@
 For the oldest outbox entry of an intent: choose the sequence after the partition's newest, write it into the
 entry by compare-and-set, insert the event under (partition, sequence), remove the entry by compare-and-set. If the
 number is found taken by another event a new one is chosen the same way; if it is found taken by this
-very event, another relay was faster. A number is chosen only after the one before it exists, so the log has
-no gaps; an entry that is numbered is inserted under that number or under none until it is found taken, so no
-event is there twice. Any step may be the last of this process: whoever looks next goes on from there.
+very event, another relay was faster. A place that retention has emptied is found free again: so the floor is read
+after inserting, and a number at or below it counts as taken; what was inserted there is read by nobody.
+
+A number is chosen only after the one before it exists, so the log has no gaps; an entry that is numbered is inserted
+under that number or under none until it is found taken, so no event is there twice. Any step may be the last of this
+process: whoever looks next goes on from there.
 """
 
 import asyncio
@@ -122,15 +125,18 @@ class Relay:
         """False: the entry is not what it seemed; look again."""
         intent_id = document["_id"]
         if sequence == 0:
+            if self._heads[partition] == 0:
+                self._heads[partition] = await self._outbox.newest(partition)
             sequence = self._heads[partition] + 1
             if not await self._outbox.number(intent_id, version, 0, sequence):
                 return False
         while True:
             standing = await self._outbox.append(event_document(document, version, partition, sequence))
-            if standing is None or standing == (intent_id, version):
+            told = standing is None or standing == (intent_id, version)
+            if standing is None:
+                self._on_events()
+            if told and sequence > await self._outbox.floor(partition):
                 self._heads[partition] = max(self._heads[partition], sequence)
-                if standing is None:
-                    self._on_events()
                 return await self._outbox.unbox(intent_id, version, sequence)
             self._heads[partition] = max(self._heads[partition], await self._outbox.newest(partition))
             chosen = self._heads[partition] + 1

@@ -131,7 +131,7 @@ async def test_p08_what_a_dead_creation_held_is_held_for_its_content(mongo: Any)
 
 async def test_p05_a_relay_dying_at_any_step_neither_skips_nor_doubles(mongo: Any) -> None:
     expected = 0
-    for at in range(1, 7):
+    for at in range(1, 9):
         for after in (False, True):
             name = f"i-{at}-{after}"
             await on(mongo).create([new(name)])

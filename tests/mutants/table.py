@@ -1,11 +1,12 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from tests.mutants import store
+from tests.mutants import retention, store
 from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
     *store.MUTANTS,
+    *retention.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
         ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),

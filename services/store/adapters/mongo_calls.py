@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from services.common.errors import unavailable
 from services.common.observe import logs
 from services.store.document import event_id, is_stranger
+from services.store.model import floor_key
 from services.store.ports import Document, Reservation
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,23 @@ async def newest_sequence(events: Collection, partition: int) -> int:
     where = {"_id": {"$gte": event_id(partition, 0), "$lt": event_id(partition + 1, 0)}}
     newest = await events.find(where, {"sequence": 1}, sort=[("_id", -1)], limit=1).to_list(None)
     return newest[0]["sequence"] if newest else 0
+
+
+async def floors(meta: Collection, partitions: Iterable[int]) -> list[int]:
+    """Of these partitions; 0 where nothing was dropped yet."""
+    keys = [floor_key(partition) for partition in partitions]
+    found = await by_id(meta, keys)
+    return [int(found[key]["sequence"]) if key in found else 0 for key in keys]
+
+
+async def drop(events: Collection, partition: int, through: int, limit: int) -> int:
+    """Delete the oldest `limit` events of a partition up to `through`; how many there were."""
+    where = {"_id": {"$gte": event_id(partition, 0), "$lte": event_id(partition, through)}}
+    oldest = await events.find(where, {"_id": 1}, sort=[("_id", 1)], limit=limit).to_list(None)
+    if oldest:
+        where["_id"]["$lte"] = oldest[-1]["_id"]
+        await events.delete_many(where)
+    return len(oldest)
 
 
 def reservation(one: Document) -> Reservation:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from services.store.adapters.mongo_calls import insert_absent, newest_sequence, reachable
+from services.store.adapters.mongo_calls import floors, insert_absent, newest_sequence, reachable
 from services.store.adapters.mongo_schema import Collections
 from services.store.ports import Document
 
@@ -48,3 +48,12 @@ class MongoOutbox:
     async def newest(self, partition: int) -> int:
         async with reachable():
             return await newest_sequence(self._on.events, partition)
+
+    async def floor(self, partition: int) -> int:
+        async with reachable():
+            return (await floors(self._on.kept["meta"], [partition]))[0]
+
+    async def boxed(self, intent_ids: Sequence[str]) -> Sequence[Document]:
+        where = {"_id": {"$in": list(intent_ids)}, "outbox.version": {"$gte": 1}}
+        async with reachable():
+            return await self._on.intents.find(where, {"outbox": 1}).to_list(None)

@@ -14,6 +14,7 @@ from services.common.observe import logs
 from services.store.adapters.mongo_calls import (
     between,
     by_id,
+    drop,
     insert_absent,
     reachable,
     records,
@@ -25,6 +26,7 @@ from services.store.adapters.mongo_update import MongoUpdates
 from services.store.ports import (
     Append,
     Document,
+    Drop,
     Due,
     Ended,
     Find,
@@ -136,6 +138,8 @@ class MongoProgram:
                 return [one is None for one in standing]
             case Refile():
                 return None
+            case Drop():
+                return await drop(self._on.events, operation.partition, operation.through, operation.limit)
 
     def _remember(self, documents: dict[str, Document]) -> dict[str, Document]:
         """For Recall: who claimed an intent moves it next, as a rule through the same process."""

@@ -10,6 +10,7 @@ from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.mongo_calls import (
     between,
     by_id,
+    floors,
     newest_sequence,
     reachable,
     records,
@@ -111,9 +112,19 @@ class MongoReads:
         where = {"_id": {"$gt": event_id(partition, after), "$lt": event_id(partition + 1, 0)}}
         return await self._on.events.find(where, sort=[("_id", 1)], limit=limit).to_list(None)
 
+    async def floors(self) -> Sequence[int]:
+        async with reachable():
+            return await floors(self._on.kept["meta"], range(len(self._heads)))
+
     async def heads(self) -> Sequence[int]:
         async with reachable():
             found = await self._following(dict(enumerate(self._heads)))
+            # what followed the newest seen may be dropped by now; the floor is read after it
+            lowest = await floors(self._on.kept["meta"], range(len(self._heads)))
+            passed = {one: floor for one, floor in enumerate(lowest) if floor > self._heads[one]}
+            if passed:
+                found = {one: events for one, events in found.items() if one not in passed}
+                found |= await self._following(passed)
             far = [one for one, events in found.items() if len(events) == _AHEAD]
             newest = await together([newest_sequence(self._on.events, partition) for partition in far])
         near = {one: int(events[-1]["sequence"]) for one, events in found.items()}

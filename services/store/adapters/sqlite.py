@@ -21,6 +21,7 @@ from services.store.adapters.sqlite_program import Run
 from services.store.adapters.sqlite_rows import (
     documents,
     find,
+    floor,
     kept,
     kept_between,
     newest,
@@ -142,6 +143,10 @@ class SqliteStorage:
     async def heads(self) -> Sequence[int]:
         partitions = range(self.meta.partitions)
         return await self._reader.run(lambda connection: [newest(connection, one) for one in partitions])
+
+    async def floors(self) -> Sequence[int]:
+        partitions = range(self.meta.partitions)
+        return await self._reader.run(lambda connection: [floor(connection, one) for one in partitions])
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -26,6 +26,7 @@ from services.store.model import partition_of
 from services.store.ports import (
     Append,
     Document,
+    Drop,
     Due,
     Ended,
     Find,
@@ -56,6 +57,10 @@ _INSERT: Final = (
     "ON CONFLICT (id) DO NOTHING"
 )
 _UPDATE: Final = f"UPDATE intents SET {' = ?, '.join(MOVING)} = ?, document = ? WHERE id = ?"  # noqa: S608
+_DROP: Final = (
+    "DELETE FROM events WHERE partition = ? AND sequence IN "
+    "(SELECT sequence FROM events WHERE partition = ? AND sequence <= ? ORDER BY sequence LIMIT ?)"
+)
 _REFILE: Final = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"  # noqa: S608
 
 
@@ -126,6 +131,9 @@ class Run:
                 for document in find(connection, operation.intent_ids).values():
                     connection.execute(_REFILE, (*columns(document), document["_id"]))
                 return None
+            case Drop():
+                values = [operation.partition, operation.partition, operation.through, operation.limit]
+                return connection.execute(_DROP, values).rowcount
 
     def _insert(self, connection: sqlite3.Connection, document: Document) -> Standing | None:
         intent_id = document["_id"]

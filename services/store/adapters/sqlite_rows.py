@@ -9,7 +9,7 @@ from bson.codec_options import CodecOptions
 
 from services.common.clock import from_ns, to_ns
 from services.common.domain.outcomes import ListQuery
-from services.store.model import PageKey
+from services.store.model import PageKey, floor_key
 from services.store.ports import Document, Reservation, Standing
 
 OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
@@ -52,6 +52,13 @@ def columns(document: Document) -> tuple[Any, ...]:
 def newest(connection: sqlite3.Connection, partition: int) -> int:
     row = connection.execute("SELECT MAX(sequence) FROM events WHERE partition = ?", (partition,)).fetchone()
     return row[0] or 0
+
+
+def floor(connection: sqlite3.Connection, partition: int) -> int:
+    """Sequence up to which a partition's events are dropped."""
+    key = floor_key(partition)
+    found = kept(connection, "meta", [key])
+    return int(found[key]["sequence"]) if key in found else 0
 
 
 def documents(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:

@@ -11,10 +11,13 @@ from services.store.verify.told import Told, digest
 
 
 def against_log(document: Document, told: Sequence[Told], *, floor: int) -> Iterator[Difference]:
-    """`told`: what the log holds of it, by version. `floor`: events of its partition up to there may be dropped."""
+    """`told`: what the log holds of it, by version. `floor`: up to there its partition's events are dropped, or
+    about to be; what was read there tells nothing."""
     waiting: Mapping[int, int] = {entry["version"]: entry["sequence"] for entry in document["outbox"]}
     places: dict[int, list[Told]] = {}
     for one in told:
+        if one.sequence <= floor:
+            continue
         places.setdefault(one.version, []).append(one)
     total = len(document["history"])
     drop: list[Any] = list(document["outbox"])

@@ -23,13 +23,15 @@ class LogWalk:
         self._storage = storage
         self._told = told
         self._report = report
-        self.floors = [0] * storage.meta.partitions
+        self.floors: Sequence[int] = [0] * storage.meta.partitions
         self.positions = list(self.floors)
         self.events = 0
         self._holes: dict[tuple[int, int], None] = {}
 
     async def forward(self) -> AsyncIterator[int]:
         """Read all there is now; yields how many events were read so far."""
+        floors = await self._storage.floors()
+        self.positions = [max(pair) for pair in zip(self.positions, floors, strict=True)]
         for partition in range(len(self.positions)):
             while True:
                 portion = await self._storage.scans.log(partition, self.positions[partition], PORTION)
@@ -38,6 +40,9 @@ class LogWalk:
                     yield self.events
                 if len(portion) < PORTION:
                     break
+        # read last: whatever lies above was there to be read
+        self.floors = await self._storage.floors()
+        self._holes = {place: None for place in self._holes if place[1] > self.floors[place[0]]}
 
     def _take(self, partition: int, portion: Sequence[tuple[int, Document]]) -> list[Told]:
         taken: list[Told] = []

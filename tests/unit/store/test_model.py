@@ -68,7 +68,8 @@ def test_cursors_come_back_and_others_are_refused() -> None:
     for store, partitions in (("01" * 8, 3), ("00" * 8, 4)):
         with pytest.raises(IntentError) as error:
             decode_cursor(cursor, store, partitions)
-        assert error.value.reason is Reason.CURSOR_INVALID
+        assert error.value.reason is Reason.CURSOR_EXPIRED
+        assert "Start over" in error.value.message
 
 
 def test_page_tokens_are_bound_to_their_filters() -> None:
