@@ -18,6 +18,10 @@ from tests.harness.servers import ServerProcess
 
 REDIS_URL = os.environ.pop("REDIS_URL", "")
 MONGODB_URL = os.environ.pop("MONGODB_URL", "")
+MONGOS = ("given",) if MONGODB_URL else ("secantus", "java")
+"""The MongoDB-protocol servers that tests run on."""
+SPOKEN = (*MONGOS, *(f"{one}-pymongo" for one in MONGOS))
+"""Each with motor, and with PyMongo's AsyncMongoClient."""
 NO_SKIPS = os.environ.get("CI") == "true"
 
 # Two busy cores say nothing about how long an example should take; a failure shows how to get it again.
@@ -124,10 +128,21 @@ def mongo_java_url(request: pytest.FixtureRequest) -> Iterator[str]:
     yield from _mongo_database(request, "mongo_java_server")
 
 
-@pytest.fixture(params=["given"] if MONGODB_URL else ["secantus", "java"])
+@pytest.fixture(params=SPOKEN)
 def any_mongo(request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of an empty database, once on each MongoDB there is."""
-    yield from _mongo_database(request, "mongo_java_server" if request.param == "java" else "mongo_server")
+    """URL of an empty database, once on each MongoDB there is and with each driver."""
+    server, _, driver = request.param.partition("-")
+    fixture = "mongo_java_server" if server == "java" else "mongo_server"
+    for url in _mongo_database(request, fixture):
+        yield servers.spoken_to_with(url, driver or "motor")
+
+
+@pytest.fixture(params=MONGOS)
+def each_mongo(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As any_mongo, but once on each server, the drivers taken in turn: for what does not depend on both."""
+    java = request.param == "java"
+    for url in _mongo_database(request, "mongo_java_server" if java else "mongo_server"):
+        yield servers.spoken_to_with(url, "pymongo" if java else "motor")
 
 
 def _mongo_database(request: pytest.FixtureRequest, fixture: str) -> Iterator[str]:

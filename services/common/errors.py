@@ -184,6 +184,15 @@ def unavailable(what: str, *, retry_after: float | None = 1.0) -> IntentError:
     )  # fmt: skip
 
 
+def too_late(what: str) -> IntentError:
+    """When a dependency took longer than the call's deadline: nobody knows what it did."""
+    return IntentError(
+        Reason.DEADLINE_EXCEEDED,
+        f"The {what} did not answer before the call's deadline; what it was asked to do may have been done.",
+        metadata={"dependency": what},
+    )
+
+
 def not_implemented(what: str) -> IntentError:
     """For a call whose contract stands but whose room is not built yet; docs/promises.md has its row."""
     return IntentError(Reason.NOT_IMPLEMENTED, f"{what} is not available in this version.")

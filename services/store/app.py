@@ -35,7 +35,10 @@ NONE: Final = "none"
 
 @asynccontextmanager
 async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
-    """The backend that DATABASE_URL names, its collections and indexes made. Raises CannotOpen."""
+    """The backend that DATABASE_URL names, its collections and indexes made.
+
+    Raises CannotOpen where another start would meet the same, IntentError where the database is away.
+    """
     url = settings.database_url
     storage: SqliteStorage | MongoStorage
     if url.startswith("sqlite:///"):
@@ -46,19 +49,29 @@ async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
             select_timeout_ms=settings.database_select_timeout_ms,
             timeout_ms=settings.database_timeout_ms,
             pool_size=settings.database_pool_size,
+            driver=settings.database_driver,
         )
     try:
         try:
             await storage.open(settings.partitions)
             await schema.check(storage)
         except IntentError as error:
-            raise CannotOpen(
-                "DATABASE_URL: this database does not answer, or not as one that can be used; start it, or "
-                "correct the address, user or options"
-            ) from error
+            raise _not_now(url, error) from error
         yield storage
     finally:
         await storage.close()
+
+
+def _not_now(url: str, error: IntentError) -> Exception:
+    """Why there is no store, in one line."""
+    if url.startswith("sqlite:///"):
+        why = error.__cause__ or error.message
+        return CannotOpen(f"DATABASE_URL: {url.removeprefix('sqlite:///')} cannot be used: {why}")
+    return IntentError(
+        error.reason,
+        "DATABASE_URL: this database does not answer, or not as one that can be used; start it, or correct the "
+        "address or options",
+    )
 
 
 @asynccontextmanager

@@ -1,8 +1,11 @@
 """Settings of the store."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from services.common.config import ServiceSettings, setting
+
+Driver: TypeAlias = Literal["motor", "pymongo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,10 @@ class StoreSettings(ServiceSettings):
         "sqlite:///data/store.db",
         secret=True,
         help="sqlite:///relative/path, sqlite:////absolute/path or mongodb://host/database?options",
+    )
+    database_driver: Driver = setting(
+        "motor",
+        help="Of MongoDB; pymongo is its AsyncMongoClient, which takes motor's place in 2027",
     )
     database_select_timeout_ms: int = setting(
         3_000,

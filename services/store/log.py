@@ -90,7 +90,8 @@ class LogReader:
         """The first page at once, then whatever comes; an empty one after LONGEST_QUIET without anything."""
         self._watchers += 1
         if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._keep_looking())
+            # it outlives the watcher that is first, and its deadline
+            self._poller = asyncio.create_task(self._keep_looking(), context=contextvars.Context())
         try:
             if cursor:
                 await self._check_end(cursor)

@@ -12,6 +12,7 @@ process: whoever looks next goes on from there.
 """
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -70,7 +71,8 @@ class Relay:
             partition = partition_of(document["_id"], len(self._waiting))
             self._waiting[partition][document["_id"]] = document
             if partition not in self._workers:
-                worker = asyncio.create_task(self._work(partition))
+                # a context of its own: it serves whoever moves an intent, within nobody's deadline
+                worker = asyncio.create_task(self._work(partition), context=contextvars.Context())
                 self._workers[partition] = worker
 
     async def _sweep(self) -> None:

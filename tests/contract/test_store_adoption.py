@@ -39,8 +39,8 @@ FIRST = datetime(2025, 3, 1, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(any_mongo: str) -> Iterator[Documents]:
-    with pymongo.MongoClient[dict[str, Any]](any_mongo, tz_aware=True) as client:
+def database(each_mongo: str) -> Iterator[Documents]:
+    with pymongo.MongoClient[dict[str, Any]](each_mongo, tz_aware=True) as client:
         yield client.get_default_database()
 
 
@@ -84,13 +84,13 @@ def told(one: Adoption) -> tuple[int, int, int, int, int]:
     return one.before, one.adopted, one.held, one.archived, len(one.left)
 
 
-async def test_what_has_ended_becomes_history(any_mongo: str, database: Documents) -> None:
+async def test_what_has_ended_becomes_history(each_mongo: str, database: Documents) -> None:
     failed = {"code": 4, "message": "no"}
     database.intents.insert_many(
         [seeds("i-1"), seeds("i-2", "failed", errorDetails=failed, userId="bob.near")]
     )
     before = list(database.intents.find({}, {"_id": 0, "__v": 0}, sort=[("intentId", 1)]))
-    async with opened(any_mongo) as ours, opened_storage(any_mongo) as storage:
+    async with opened(each_mongo) as ours, opened_storage(each_mongo) as storage:
         assert told((await migrated(storage)).adoption) == (2, 2, 0, 0, 0)
         events = await logged(ours.store, 2)
         assert sorted((one.intent_id, one.version, one.status, one.reason) for one in events) == [
@@ -121,11 +121,11 @@ async def test_what_has_ended_becomes_history(any_mongo: str, database: Document
 
 @pytest.mark.parametrize("status", ["pending", "verified", "executing"])
 async def test_p04_what_has_not_ended_is_held_for_a_person(
-    any_mongo: str, database: Documents, status: str
+    each_mongo: str, database: Documents, status: str
 ) -> None:
     nothing_yet: dict[str, Any] = {"transactions": []}
     database.intents.insert_one(seeds("i-1", status, executionDetails=nothing_yet))
-    async with opened(any_mongo) as ours, opened_storage(any_mongo) as storage:
+    async with opened(each_mongo) as ours, opened_storage(each_mongo) as storage:
         assert told((await migrated(storage)).adoption) == (1, 1, 1, 0, 0)
         document = database.intents.find_one({"_id": "i-1"})
         assert document is not None
@@ -149,35 +149,37 @@ async def test_p04_what_has_not_ended_is_held_for_a_person(
     "created",
     [FIRST, FIRST.isoformat(), "2025-03-01T10:00:00.000Z", FIRST.timestamp(), FIRST.timestamp() * 1000, None],
 )
-async def test_dates_are_read_as_they_were_written(any_mongo: str, database: Documents, created: Any) -> None:
+async def test_dates_are_read_as_they_were_written(
+    each_mongo: str, database: Documents, created: Any
+) -> None:
     key = ObjectId.from_datetime(FIRST)
     later = FIRST + timedelta(minutes=1)
     database.intents.insert_one(seeds("i-1", createdAt=created, updatedAt=later.isoformat(), _id=key))
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         assert told((await migrated(storage)).adoption) == (1, 1, 0, 0, 0)
         one = await record(on(storage), "i-1")
         assert (one.created_at, one.updated_at) == (FIRST, later)
 
 
-async def test_amounts_are_text_or_whole_numbers(any_mongo: str, database: Documents) -> None:
+async def test_amounts_are_text_or_whole_numbers(each_mongo: str, database: Documents) -> None:
     amounts: list[Any] = ["100", 100, 100.0, Decimal128("100")]
     database.intents.insert_many(
         [seeds(f"i-{number}", input_amount=amount) for number, amount in enumerate(amounts)]
     )
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         assert told((await migrated(storage)).adoption) == (4, 4, 0, 0, 0)
         for number in range(4):
             assert (await record(on(storage), f"i-{number}")).intent.input_amount == "100"
 
 
 async def test_of_doubles_the_newest_wins_and_the_others_are_archived_whole(
-    any_mongo: str, database: Documents
+    each_mongo: str, database: Documents
 ) -> None:
     old = seeds("i-1", "pending", updatedAt=FIRST)
     newest = seeds("i-1", "completed", updatedAt=FIRST + timedelta(days=2), note="kept")
     middle = seeds("i-1", "executing", updatedAt=(FIRST + timedelta(days=1)).isoformat())
     database.intents.insert_many([old, newest, middle])
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         dry = await adopt(storage, HandClock(), principal="", progress=lambda what, count: None, dry=True)
         assert told(dry) == (3, 1, 0, 2, 0)
         assert database.intents.count_documents({"_id": {"$type": "objectId"}}) == 3
@@ -211,11 +213,11 @@ async def test_of_doubles_the_newest_wins_and_the_others_are_archived_whole(
     ],
 )
 async def test_what_cannot_be_read_stays_as_it_is_and_is_said(
-    any_mongo: str, database: Documents, why: str, changes: dict[str, Any]
+    each_mongo: str, database: Documents, why: str, changes: dict[str, Any]
 ) -> None:
     odd = seeds("i-1") | changes
     database.intents.insert_many([odd, seeds("i-2")])
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         done = await migrated(storage)
         assert told(done.adoption) == (2, 1, 0, 0, 1)
         assert done.left == 1
@@ -226,12 +228,12 @@ async def test_what_cannot_be_read_stays_as_it_is_and_is_said(
 
 
 async def test_before_they_are_adopted_they_are_no_records_and_cost_no_other_its_answer(
-    any_mongo: str, database: Documents
+    each_mongo: str, database: Documents
 ) -> None:
     database.intents.insert_many(
         [seeds("i-1", "pending"), seeds("i-2", _id="i-2"), seeds("i-3", createdAt=5)]
     )
-    async with opened(any_mongo) as ours, opened_storage(any_mongo) as storage:
+    async with opened(each_mongo) as ours, opened_storage(each_mongo) as storage:
         await created(ours.store, "i-9")
         assert list(await ours.store.get(["i-1", "i-2"])) == [None, None]
         page = await ours.store.list(ListQuery(page_size=10))
@@ -252,23 +254,23 @@ def _fields(one: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", [ObjectId(), "i-1"], ids=["another-id", "our-id"])
 async def test_p08_an_intent_that_waits_to_be_adopted_is_not_created_beside_it(
-    any_mongo: str, database: Documents, key: Any
+    each_mongo: str, database: Documents, key: Any
 ) -> None:
     database.intents.insert_one(seeds("i-1", "pending", _id=key))
-    async with opened(any_mongo) as ours:
+    async with opened(each_mongo) as ours:
         for _ in range(2):
             (outcome,) = await ours.store.create([new("i-1")])
             assert isinstance(outcome, IntentError) and outcome.reason is Reason.ID_TAKEN
             assert database.intents.count_documents({}) == 1
-            async with opened_storage(any_mongo) as storage:
+            async with opened_storage(each_mongo) as storage:
                 await migrated(storage)
 
 
 async def test_a_document_that_has_our_id_already_is_adopted_in_its_place(
-    any_mongo: str, database: Documents
+    each_mongo: str, database: Documents
 ) -> None:
     database.intents.insert_many([seeds("i-1", _id="i-1"), seeds("i-2", _id="other"), seeds("i-3", _id=7)])
-    async with opened(any_mongo) as ours, opened_storage(any_mongo) as storage:
+    async with opened(each_mongo) as ours, opened_storage(each_mongo) as storage:
         assert told((await migrated(storage)).adoption) == (3, 3, 0, 0, 0)
         assert sorted(str(one["_id"]) for one in database.intents.find()) == ["i-1", "i-2", "i-3"]
         events = await logged(ours.store, 3)
@@ -277,9 +279,9 @@ async def test_a_document_that_has_our_id_already_is_adopted_in_its_place(
 
 
 async def test_a_record_of_ours_stands_and_the_other_goes_to_the_archive(
-    any_mongo: str, database: Documents
+    each_mongo: str, database: Documents
 ) -> None:
-    async with opened(any_mongo) as ours, opened_storage(any_mongo) as storage:
+    async with opened(each_mongo) as ours, opened_storage(each_mongo) as storage:
         await created(ours.store, "i-1")
         late = seeds("i-1", "completed")
         database.intents.insert_one(late)
@@ -334,9 +336,9 @@ def everything(database: Documents) -> set[tuple[str, Any]]:
 
 
 async def test_p01_cut_off_between_any_two_steps_nothing_is_lost_and_a_repeat_goes_on(
-    any_mongo: str, database: Documents
+    each_mongo: str, database: Documents
 ) -> None:
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         for before in range(20):
             database.intents.delete_many({})
             database.intentsArchive.delete_many({})
@@ -364,11 +366,11 @@ async def test_p01_cut_off_between_any_two_steps_nothing_is_lost_and_a_repeat_go
         assert finished and before >= 6
 
 
-async def test_what_is_written_to_while_it_is_adopted_is_kept(any_mongo: str, database: Documents) -> None:
+async def test_what_is_written_to_while_it_is_adopted_is_kept(each_mongo: str, database: Documents) -> None:
     """The other system still runs: its update meets the document that is about to be deleted."""
     one = seeds("i-1", "pending")
     database.intents.insert_one(one)
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         assert storage.strangers is not None
         inner, late = storage.strangers, [{"status": "failed", "updatedAt": START}]
 
@@ -387,12 +389,12 @@ async def test_what_is_written_to_while_it_is_adopted_is_kept(any_mongo: str, da
     assert (archived["reason"], archived["document"]["status"]) == (CHANGED, "failed")
 
 
-async def test_two_migrations_at_once_adopt_each_once(any_mongo: str, database: Documents) -> None:
+async def test_two_migrations_at_once_adopt_each_once(each_mongo: str, database: Documents) -> None:
     database.intents.insert_many([seeds(f"i-{number}") for number in range(30)])
     async with (
-        opened(any_mongo) as ours,
-        opened_storage(any_mongo) as here,
-        opened_storage(any_mongo) as there,
+        opened(each_mongo) as ours,
+        opened_storage(each_mongo) as here,
+        opened_storage(each_mongo) as there,
     ):
         await asyncio.gather(migrated(here), migrated(there))
         events = await logged(ours.store, 30)
@@ -401,8 +403,8 @@ async def test_two_migrations_at_once_adopt_each_once(any_mongo: str, database: 
         assert await found(here) == []
 
 
-async def test_their_principal_can_be_named(any_mongo: str, database: Documents) -> None:
+async def test_their_principal_can_be_named(each_mongo: str, database: Documents) -> None:
     database.intents.insert_one(seeds("i-1"))
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         await migrated(storage, principal="workshop")
         assert (await record(on(storage), "i-1")).principal == "workshop"

@@ -28,6 +28,20 @@ SECANTUS = ROOT / ".venv-secantus" / "bin" / "secantusd-py"
 MONGO_JAVA = ROOT / ".cache" / "mongo-java"
 
 
+_DRIVERS: dict[str, str] = {}
+
+
+def spoken_to_with(url: str, driver: str) -> str:
+    """Notes the driver that stores use on this database; gives `url` back."""
+    _DRIVERS[url] = driver
+    return url
+
+
+def driver_for(url: str) -> str:
+    """DATABASE_DRIVER of stores on this database."""
+    return _DRIVERS.get(url, "motor")
+
+
 def free_port() -> int:
     """A port nobody listens on now; somebody may before you do, so only for programs that cannot take port 0."""
     with socket.socket() as listener:

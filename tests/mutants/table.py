@@ -1,12 +1,13 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from tests.mutants import retention, store
+from tests.mutants import database, retention, store
 from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
     *store.MUTANTS,
     *retention.MUTANTS,
+    *database.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
         ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),

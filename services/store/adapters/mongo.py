@@ -5,23 +5,22 @@ that an `_id` is unique and that one document changes at once.
 """
 
 import secrets
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
 
-from bson.codec_options import CodecOptions
-from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import ConfigurationError, InvalidURI
-from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import ReadPreference
-from pymongo.write_concern import WriteConcern
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure
 
+from services.common.errors import IntentError
 from services.store.adapters.mongo_calls import any_other_id, insert_absent, reachable
+from services.store.adapters.mongo_driver import Bounds, Client
 from services.store.adapters.mongo_outbox import MongoOutbox
 from services.store.adapters.mongo_program import MongoProgram
 from services.store.adapters.mongo_reads import MongoReads
 from services.store.adapters.mongo_scans import MongoScans
 from services.store.adapters.mongo_schema import INTENT_INDEXES, KEPT, RESERVED, Collections
 from services.store.adapters.mongo_strangers import MongoStrangers
+from services.store.config import Driver
 from services.store.ports import (
     CannotOpen,
     Document,
@@ -35,37 +34,29 @@ from services.store.ports import (
 
 T = TypeVar("T")
 
+_REFUSED: Final = (13, 18, 8000)
+"""Unauthorized, AuthenticationFailed, and what a hosted service says for either."""
+
 
 class MongoStorage(MongoReads):
     """`services.store.ports.Storage`. Times in milliseconds."""
 
-    def __init__(self, url: str, *, select_timeout_ms: int, timeout_ms: int, pool_size: int) -> None:
+    def __init__(
+        self, url: str, *, select_timeout_ms: int, timeout_ms: int, pool_size: int, driver: Driver = "motor"
+    ) -> None:
+        bounds = Bounds(select_ms=select_timeout_ms, call_ms=timeout_ms, pool_size=pool_size)
         try:
-            self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-                url,
-                serverSelectionTimeoutMS=select_timeout_ms,
-                connectTimeoutMS=select_timeout_ms,
-                socketTimeoutMS=timeout_ms,
-                waitQueueTimeoutMS=timeout_ms,
-                maxPoolSize=pool_size,
-                appname="intents-store",
-            )
+            self._client = Client(driver, url, bounds)
         except (InvalidURI, ConfigurationError, ValueError) as error:
             raise CannotOpen(f"DATABASE_URL: {error}") from None
-        database = self._client.get_default_database("intents").with_options(
-            codec_options=CodecOptions(tz_aware=True),
-            read_preference=ReadPreference.PRIMARY,
-            write_concern=WriteConcern(w="majority", j=True, wtimeout=timeout_ms),
-            read_concern=ReadConcern("majority"),
-        )
-
+        database = self._client.collection
         self._on = Collections(
-            intents=database["intents"],
-            archive=database["intentsArchive"],
-            events=database["events"],
-            solvers=database["solverStats"],
-            reserved={name: database[name] for name in RESERVED},
-            kept={name: database[name] for name in KEPT},
+            intents=database("intents"),
+            archive=database("intentsArchive"),
+            events=database("events"),
+            solvers=database("solverStats"),
+            reserved={name: database(name) for name in RESERVED},
+            kept={name: database(name) for name in KEPT},
         )
         self._heads = []
         self.meta = Meta(store_id="0" * 16, partitions=1)
@@ -78,7 +69,7 @@ class MongoStorage(MongoReads):
 
     async def open(self, partitions: int) -> None:
         """Make what is not there yet. Raises CannotOpen, IntentError DEPENDENCY_UNAVAILABLE."""
-        async with reachable():
+        async with _usable(), reachable():
             for keys in INTENT_INDEXES:
                 await self._on.intents.create_index(list(keys))
             await self._on.solvers.create_index([("solverId", 1)])
@@ -92,7 +83,24 @@ class MongoStorage(MongoReads):
 
     async def close(self) -> None:
         """Close every connection."""
-        self._client.close()
+        await self._client.close()
 
     async def run(self, program: Program[T]) -> T:
         return await self._program.run(program)
+
+
+@asynccontextmanager
+async def _usable() -> AsyncIterator[None]:
+    """What another attempt would meet again becomes CannotOpen."""
+    try:
+        yield
+    except IntentError as error:
+        match error.__cause__:
+            case OperationFailure(code=code) if code in _REFUSED:
+                raise CannotOpen(
+                    "DATABASE_URL: the server refuses this user or password, or the user may not use this database"
+                ) from error
+            case ConfigurationError() as wrong:
+                # a server too old for the driver says so here
+                raise CannotOpen(f"DATABASE_URL: {wrong}") from error
+        raise

@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from services.common.errors import unavailable
 from services.common.observe import logs
+from services.store.adapters.mongo_driver import Collection
 from services.store.document import event_id, is_stranger
 from services.store.model import floor_key
 from services.store.ports import Document, Reservation
 
 logger = logging.getLogger(__name__)
-
-Collection = AsyncIOMotorCollection[Document]
 
 _LOOKS: Final = 12
 """Looks for a document that stands (its `_id` is taken) until a majority has it; the waits double from 2 ms."""

@@ -10,6 +10,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from services.common.clock import from_ns
+from services.common.errors import IntentError
 from services.common.observe import logs
 from services.store.adapters.mongo_calls import (
     between,
@@ -174,10 +175,11 @@ class MongoProgram:
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
+            assert stats is not None
             count = stats["executions"]
             rates = {"successRate": stats["successes"] / count, "avgExecutionTime": stats["seconds"] / count}
             await self._on.solvers.update_one({"_id": ended.solver_id, "executions": count}, {"$set": rates})
-        except PyMongoError as error:
+        except (PyMongoError, IntentError) as error:
             # the move itself is durable; a count that is missing shows in no promise
             logs.event(logger, logging.WARNING, "store.tally_lost", why=type(error).__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.store.adapters.mongo_calls import Collection
+from services.store.adapters.mongo_driver import Collection
 
 RESERVED: Final = ("requests", "nonces")
 KEPT: Final = ("meta", "rollups")

@@ -8,7 +8,8 @@ from typing import Any, Final
 from bson import ObjectId, encode
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-from services.store.adapters.mongo_calls import Collection, insert_absent, reachable
+from services.store.adapters.mongo_calls import insert_absent, reachable
+from services.store.adapters.mongo_driver import Collection
 from services.store.adapters.mongo_schema import Collections
 from services.store.ports import Document, Stranger
 

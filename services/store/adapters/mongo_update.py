@@ -14,7 +14,8 @@ from typing import Final
 
 from pymongo import ReturnDocument, UpdateOne
 
-from services.store.adapters.mongo_calls import Collection, by_id, together
+from services.store.adapters.mongo_calls import by_id, together
+from services.store.adapters.mongo_driver import Collection
 from services.store.ports import Document, Write
 
 BULK: Final = 8

@@ -14,8 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from services.common.errors import IntentError, Reason, unavailable
+from bson.errors import InvalidBSON
+
+from services.common.errors import IntentError, Reason, too_late, unavailable
 from services.common.observe import logs
+from services.common.rpc import deadline
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +59,21 @@ class Worker:
             raise error
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in the thread; for the writer it is durable on return."""
+        """Run `work` in the thread; for the writer it is durable on return.
+
+        Raises what `work` raised, and IntentError: DEPENDENCY_UNAVAILABLE, CORRUPT_RECORD, or DEADLINE_EXCEEDED where
+        the caller's time was up: work that was not begun by then is not done.
+        """
         if self._closed:
             raise unavailable("store")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Job(work, future, loop))
-        return await future
+        try:
+            async with asyncio.timeout(deadline.remaining()):
+                return await future
+        except TimeoutError:
+            raise too_late("store") from None
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -96,8 +107,11 @@ class Worker:
                     ending = True
                     break
                 jobs.append(job)
-            self._run(connection, jobs)
-            _deliver(jobs)
+            # nobody waits any more for what was cancelled
+            jobs = [job for job in jobs if not job.future.cancelled()]
+            if jobs:
+                self._run(connection, jobs)
+                _deliver(jobs)
         connection.close()
 
     def _run(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
@@ -116,10 +130,18 @@ class Worker:
             else:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _undo(connection)
             for job in jobs:
                 job.error = job.error or error
+
+
+def _undo(connection: sqlite3.Connection) -> None:
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        # SQLite rolls back by itself where it cannot go on; the thread has to
+        logs.event(logger, logging.ERROR, "store.sqlite_failed", why=f"rollback: {error}")
 
 
 def _attempt_alone(job: _Job, connection: sqlite3.Connection, *, savepoint: bool) -> None:
@@ -159,7 +181,10 @@ def _settle(jobs: list[_Job]) -> None:
         if job.error is None:
             job.future.set_result(job.result)
         else:
-            job.future.set_exception(_shown(job.error))
+            shown = _shown(job.error)
+            if shown is not job.error:
+                shown.__cause__ = job.error
+            job.future.set_exception(shown)
 
 
 def _shown(error: BaseException) -> BaseException:
@@ -168,6 +193,9 @@ def _shown(error: BaseException) -> BaseException:
     ):
         logs.event(logger, logging.ERROR, "store.sqlite_failed", why=str(error))
         return unavailable("store")
+    if isinstance(error, InvalidBSON):
+        logs.event(logger, logging.ERROR, "store.sqlite_unreadable", why=str(error))
+        return IntentError(Reason.CORRUPT_RECORD, "A stored document cannot be read.")
     if isinstance(error, sqlite3.Error):
         logs.event(logger, logging.ERROR, "store.sqlite_refused", why=str(error))
         return IntentError(Reason.INTERNAL, "The store could not do this.")

@@ -44,8 +44,8 @@ def test_mongo_java_keeps_acknowledged_writes_over_kill_9(
         server.stop()
 
 
-def test_each_test_gets_an_empty_mongo_database(any_mongo: str) -> None:
-    with pymongo.MongoClient[dict[str, object]](any_mongo) as client:
+def test_each_test_gets_an_empty_mongo_database(each_mongo: str) -> None:
+    with pymongo.MongoClient[dict[str, object]](each_mongo) as client:
         assert client.get_default_database().list_collection_names() == []
         client.get_default_database().things.insert_one({"_id": 1})
 

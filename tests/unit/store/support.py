@@ -35,6 +35,8 @@ from services.store.config import StoreSettings
 from services.store.observe import StoreMeters
 from services.store.ports import Operation, Program, Storage
 from services.store.service import Store as StoreService
+from tests.conftest import SPOKEN
+from tests.harness.servers import driver_for, spoken_to_with
 from tests.harness.wait import eventually
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -66,9 +68,8 @@ class Bench:
 
 
 def settings_for(url: str, **changes: Any) -> StoreSettings:
-    return StoreSettings(
-        database_url=url, **{"partitions": 4, "relay_poll_ms": 50, "event_poll_ms": 20} | changes
-    )
+    usual = {"database_driver": driver_for(url), "partitions": 4, "relay_poll_ms": 50, "event_poll_ms": 20}
+    return StoreSettings(database_url=url, **usual | changes)
 
 
 def sqlite_url(folder: Path) -> str:
@@ -91,17 +92,16 @@ async def opened_storage(url: str, **changes: Any) -> AsyncIterator[Storage]:
         yield storage
 
 
-BACKENDS = ("sqlite", "secantus", "mongo-java")
+BACKENDS = ("sqlite", *SPOKEN)
 
 
 def _empty(request: pytest.FixtureRequest, backend: str) -> str:
-    match backend:
-        case "secantus":
-            return str(request.getfixturevalue("mongo_url"))
-        case "mongo-java":
-            return str(request.getfixturevalue("mongo_java_url"))
-        case _:
-            return sqlite_url(request.getfixturevalue("tmp_path"))
+    """URL of an empty database; stores opened on it take the backend's driver."""
+    server, _, driver = backend.partition("-")
+    if server in ("sqlite", "grpc"):
+        return sqlite_url(request.getfixturevalue("tmp_path"))
+    url: str = request.getfixturevalue("mongo_java_url" if server == "java" else "mongo_url")
+    return spoken_to_with(url, driver or "motor")
 
 
 @pytest.fixture(params=BACKENDS)
