@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from services.common.config import SettingError
 from services.common.domain.outcomes import (
     ListQuery,
 )
@@ -225,8 +226,8 @@ class Meta:
     partitions: int
 
 
-class CannotOpen(Exception):
-    """The database cannot be this store's; the message is one line for people."""
+class CannotOpen(SettingError):
+    """The database cannot be this store's, now or at the next start; the message is one line for people."""
 
 
 def other_partitions(meta: Meta, asked: int) -> CannotOpen:

@@ -1,6 +1,7 @@
 """The life of a service's process: settings, logs, start, ready, signal, drain, exit.
 
-Exit codes: 0 after an orderly end, 1 when it could not start or not end in time, 2 for a bad setting.
+Exit codes: 0 after an orderly end, 1 when it could not start or not end in time, 2 for a bad
+setting, or for what a setting names and another start would not find better.
 """
 
 import asyncio

@@ -47,7 +47,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
         prog=prog,
         description="Work on the store's database, named by DATABASE_URL (all settings: python -m services.store "
         "--help).",
-        epilog="exit codes: 0 done, 1 could not be done or something was found, 2 wrong arguments or settings",
+        epilog="exit codes: 0 done, 1 could not be done or something was found, 2 wrong arguments or settings, or "
+        "a database that cannot be used",
     )
     verbs = root.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for verb in VERBS:
@@ -70,4 +71,4 @@ def main(argv: Sequence[str], *, prog: str | None = None) -> int:
         return 130
     except (CannotOpen, IntentError, OSError) as error:
         print(f"{prog} {args.verb}: {one_line(error)}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, CannotOpen) else FAILED
