@@ -85,8 +85,9 @@ class WorkQueue(Protocol):
     async def claim(
         self, owner: str, *, limit: int, lease_ms: int, reclaim: bool = False
     ) -> Sequence[IntentRecord]:
-        """Due non-terminal intents, most overdue first, each under a fresh fence (record.lease). `reclaim`
-        also takes back unexpired leases of this same owner (once after a restart)."""
+        """What was handed to `owner`, then due non-terminal intents, most overdue first, fair between users where
+        more is due than `limit`; each under a fresh fence (record.lease). `reclaim` also takes back unexpired leases
+        of this same owner (once after a restart)."""
         ...
 
     async def renew(self, leases: Sequence[LeaseRef], *, lease_ms: int) -> Sequence[bool]:
@@ -98,7 +99,8 @@ class WorkQueue(Protocol):
         ...
 
     async def hand_over(self, leases: Sequence[LeaseRef], *, to_owner: str, lease_ms: int) -> Sequence[bool]:
-        """Passes leases on: for `lease_ms` only `to_owner` may claim them, at once. False: another held it."""
+        """Passes leases on under a fresh fence: for `lease_ms` only `to_owner` may claim them, at once; then anybody.
+        False: another held it. True again for a repeat, until it is claimed."""
         ...
 
     async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:

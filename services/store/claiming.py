@@ -2,10 +2,19 @@
 
 While an intent is leased its nextActionAt is the lease's end, so that one range over nextActionAt finds what
 is due and what its owner let lapse.
+
+Fair between users: a claim that takes all that is due is fair by itself. One that cannot takes for each of up to
+USERS users, in the order of their names from where this process's last claim ended, the most overdue intent, and
+fills up by time, user by user in turn. So however much others have due, one of each user's due intents is claimed
+within ceil(U / W) + 1 such claims of one process, W being the smaller of `limit` and USERS, U the users with something
+due; on SQLite a claim looks past at most 512 users who have something open but nothing due. What a claim reads grows
+with neither what is stored nor what is due.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,41 +23,83 @@ from services.common.domain.outcomes import LeaseRef
 from services.common.errors import IntentError
 from services.common.observe import logs
 from services.store.document import record_of
-from services.store.ports import Document, Due, Find, OwnedBy, Program, Update, Write
+from services.store.ports import Document, Due, DueOfUsers, Find, Heads, OwnedBy, Program, Update, Write
 
 logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 4
 """Looks for more where other claimants were faster."""
+USERS: Final = 32
+"""Most users whose turn it is in one claim."""
+HANDED: Final = "handed-over:"
+"""What the lease's owner begins with while it waits for the one it was handed to; nobody claims under such a name."""
+
+
+@dataclass(slots=True)
+class Turns:
+    """Whose turn it is: users above this one, by name. One for each process."""
+
+    after: str = ""
+
+
+@dataclass(slots=True)
+class _Claim:
+    owner: str
+    until: datetime
+    claimed: list[IntentRecord] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
 
 
 def claiming(
-    owner: str, limit: int, lease: timedelta, reclaim: bool, now: datetime
+    owner: str, limit: int, lease: timedelta, reclaim: bool, now: datetime, turns: Turns
 ) -> Program[list[IntentRecord]]:
-    """Up to `limit`, most overdue first."""
-    claimed: list[IntentRecord] = []
-    tried: set[str] = set()
+    """Up to `limit`: what was handed to `owner`, then what is due, most overdue first."""
+    claim = _Claim(owner, now + lease)
     if reclaim:
         owned: Sequence[Document] = yield OwnedBy(owner, limit)
-        yield from _take(owned, owner, now + lease, claimed, tried)
-    for _ in range(ROUNDS):
-        room = limit - len(claimed)
+        yield from _take(owned, claim)
+    for number in range(ROUNDS):
+        room = limit - len(claim.claimed)
         if room <= 0:
             break
-        due: Sequence[Document] = yield Due(now, room)
-        fresh = [document for document in due if document["_id"] not in tried]
+        handed, due = yield Due(now, room, reserved_for=HANDED + owner if number == 0 else "")
+        wanted = handed[:room]
+        left = room - len(wanted)
+        if len(due) == room and left > 0:
+            due = yield from _fair(due, left, now, turns)
+        ids = {one["_id"] for one in wanted} | claim.tried
+        fresh = [*wanted, *(one for one in due if one["_id"] not in ids)][:room]
         if not fresh:
             break
-        yield from _take(fresh, owner, now + lease, claimed, tried)
-    return claimed
+        yield from _take(fresh, claim)
+    return claim.claimed
 
 
-def _take(
-    documents: Sequence[Document], owner: str, until: datetime, claimed: list[IntentRecord], tried: set[str]
-) -> Program[None]:
+def _fair(due: Sequence[Document], room: int, now: datetime, turns: Turns) -> Program[list[Document]]:
+    """More may be due than `due`: `room` of it all, as the module says, most overdue first."""
+    users = min(room, USERS)
+    heads: Heads = yield DueOfUsers(now, turns.after, users)
+    first = {one["_id"]: one for one in heads.documents}
+    if not heads.upto and turns.after and len(first) < users:
+        # the end of the names: on from the first
+        heads = yield DueOfUsers(now, "", users - len(first))
+        first |= {one["_id"]: one for one in heads.documents}
+    turns.after = heads.upto
+    served = Counter(one["userId"] for one in first.values())
+    ranked: list[tuple[int, int, Document]] = []
+    for place, one in enumerate(due):
+        if one["_id"] not in first:
+            ranked.append((served[one["userId"]], place, one))
+            served[one["userId"]] += 1
+    fill = [one for _, _, one in sorted(ranked, key=lambda each: each[:2])]
+    chosen = [*first.values(), *fill][:room]
+    return sorted(chosen, key=lambda one: (one["nextActionAt"], one["_id"]))
+
+
+def _take(documents: Sequence[Document], claim: _Claim) -> Program[None]:
     if not documents:
         return
-    tried.update(document["_id"] for document in documents)
+    claim.tried.update(document["_id"] for document in documents)
     writes = [
         Write(
             document["_id"],
@@ -57,12 +108,7 @@ def _take(
                 "lease.owner": document["lease"]["owner"],
                 "nextActionAt": document["nextActionAt"],
             },
-            {
-                "lease.owner": owner,
-                "lease.fence": document["lease"]["fence"] + 1,
-                "lease.expiresAt": until,
-                "nextActionAt": until,
-            },
+            _lease(document, claim.owner, claim.until),
         )
         for document in documents
     ]
@@ -71,7 +117,7 @@ def _take(
         if document is None:
             continue
         try:
-            claimed.append(record_of(document))
+            claim.claimed.append(record_of(document))
         except IntentError as error:
             # one that cannot be read must not hold up all others; it comes again when this lease lapses
             logs.event(
@@ -112,6 +158,34 @@ def releasing(leases: Sequence[LeaseRef], now: datetime) -> Program[list[bool]]:
             writes.append(Write(lease.intent_id, _mine(document), change))
     released = yield from _answered(held, writes)
     return [now_free or was_free for now_free, was_free in zip(released, given_back, strict=True)]
+
+
+def handing_over(leases: Sequence[LeaseRef], to_owner: str, until: datetime) -> Program[list[bool]]:
+    """True where handed to `to_owner`, now or before. The new fence ends what the one who held it may write."""
+    waiting = HANDED + to_owner
+    documents: dict[str, Document] = yield Find([lease.intent_id for lease in leases])
+    held: list[bool] = []
+    writes: list[Write] = []
+    handed: list[bool] = []
+    for lease in leases:
+        document = documents.get(lease.intent_id)
+        held.append(document is not None and _held(document, lease))
+        stands = {} if document is None else document["lease"]
+        handed.append(stands.get("owner") == waiting and stands.get("fence") == lease.fence + 1)
+        if document is not None and held[-1]:
+            writes.append(Write(lease.intent_id, _mine(document), _lease(document, waiting, until)))
+    passed_on = yield from _answered(held, writes)
+    return [this_time or before for this_time, before in zip(passed_on, handed, strict=True)]
+
+
+def _lease(document: Document, owner: str, until: datetime) -> dict[str, object]:
+    """Under a fresh fence."""
+    return {
+        "lease.owner": owner,
+        "lease.fence": document["lease"]["fence"] + 1,
+        "lease.expiresAt": until,
+        "nextActionAt": until,
+    }
 
 
 def _answered(held: Sequence[bool], writes: Sequence[Write]) -> Program[list[bool]]:

@@ -10,7 +10,8 @@ contentHash, requestId, signedData, nonceKey, deadlineNs, chainTransactions (sig
 chainRevision, history,
 outbox [{version, sequence}] (sequence 0: not numbered yet), lease{owner, fence, expiresAt} (owner "" when
 nobody's; the fence stays), nextActionAt (null when terminal; the lease's end while leased), traceparent,
-openUntil (= expiresAt, null when terminal), tokens (input and output, for queries by either); held{reason, since}
+openUntil (= expiresAt, null when terminal), openUser (= userId, null when terminal), tokens (input and output, for
+queries by either); held{reason, since}
 while it waits for a person (then nextActionAt is null); adopted{id, digest, at, others} of what another system wrote;
 on MongoDB lastWrite (names the last compare-and-set, for who made it).
 """
@@ -38,7 +39,10 @@ from services.common.errors import IntentError, Reason
 from services.store.ports import Document
 
 SCHEMA: Final = 2
-"""Schema of the documents written here. 2 added openUntil and tokens."""
+"""Schema of the documents written here. 2 added openUntil, openUser and tokens."""
+
+ENDED: Final = {"openUntil": None, "openUser": None}
+"""What `derived` says of an intent that has ended, as far as its end changes it."""
 
 ADOPTED: Final = "ADOPTED"
 """Reason of version 1 of an intent that another system began: its status is as it was found."""
@@ -96,8 +100,10 @@ def is_stranger(document: Document) -> bool:
 
 def derived(document: Document) -> Document:
     """Fields kept for queries alone; each follows from others."""
+    ended = document["versionStatus"] in TERMINAL
     return {
-        "openUntil": None if document["versionStatus"] in TERMINAL else document["expiresAt"],
+        "openUntil": None if ended else document["expiresAt"],
+        "openUser": None if ended else document["userId"],
         "tokens": sorted({document["input_token"], document["output_token"]}),
     }
 

@@ -21,6 +21,7 @@ from services.common.domain.outcomes import (
 )
 from services.common.errors import IntentError, Reason
 from services.store.document import (
+    ENDED,
     error_to,
     execution_from,
     execution_to,
@@ -157,7 +158,7 @@ def _move_write(move: Transition, document: Document, now: datetime) -> Write:
     if move.to in TERMINAL and document.get("held"):
         change["held"] = None
     if move.to in TERMINAL:
-        change |= {"nextActionAt": None, "openUntil": None, "lease.owner": "", "lease.expiresAt": None}
+        change |= {"nextActionAt": None, **ENDED, "lease.owner": "", "lease.expiresAt": None}
     entry = move_entry(
         version=version,
         status=move.to,

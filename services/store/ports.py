@@ -116,10 +116,30 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Documents whose nextActionAt is not after `now`, most overdue first."""
+    """Up to `limit` documents under lease by `reserved_for` ("" for none), and up to `limit` whose nextActionAt is not
+    after `now`, most overdue first. Answered by the two lists."""
 
     now: datetime
     limit: int
+    reserved_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DueOfUsers:
+    """Of each of up to `users` users above `after`, by name, who have a document due at `now`: the most overdue one.
+    Answered by Heads."""
+
+    now: datetime
+    after: str
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """One document a user, by the users' names. `upto`: the last user looked at; "" if there is none after."""
+
+    documents: Sequence[Document]
+    upto: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +226,7 @@ Operation = (
     | Recall
     | Update
     | Due
+    | DueOfUsers
     | OwnedBy
     | Tally
     | Kept

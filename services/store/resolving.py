@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from services.common.domain.intent import ErrorDetails
 from services.common.domain.lifecycle import NEXT, TERMINAL, Status, legal
-from services.store.document import error_to, is_stranger, move_entry, record_of
+from services.store.document import ENDED, error_to, is_stranger, move_entry, record_of
 from services.store.ports import Document, Find, Program, Update, Write
 
 ATTEMPTS: Final = 10
@@ -185,9 +185,7 @@ def _move(document: Document, to: Status, resolution: Resolution, now: datetime)
     if document.get("errorDetails") != error:
         change["errorDetails"] = error
     if to in TERMINAL:
-        change |= {
-            "nextActionAt": None, "openUntil": None, "lease.owner": "", "lease.expiresAt": None, "held": None,
-        }  # fmt: skip
+        change |= {**ENDED, "nextActionAt": None, "lease.owner": "", "lease.expiresAt": None, "held": None}
     entry = move_entry(
         version=version,
         status=to,

@@ -24,7 +24,7 @@ from services.common.domain.outcomes import (
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason, not_implemented
 from services.common.observe import logs, trace
-from services.store.claiming import claiming, releasing, renewing
+from services.store.claiming import HANDED, Turns, claiming, handing_over, releasing, renewing
 from services.store.creating import Draft, creating, draft
 from services.store.document import record_of
 from services.store.log import LogReader
@@ -71,6 +71,7 @@ class Store:
         self._folder = Folder(storage)
         self._folding = Folding(self._folder, clock, every=fold_every)
         self._rollups = Reader(storage, clock)
+        self._turns = Turns()
         storage.on_events = self._wake
 
     def _wake(self) -> None:
@@ -168,11 +169,10 @@ class Store:
         self, owner: str, *, limit: int, lease_ms: int, reclaim: bool = False
     ) -> Sequence[IntentRecord]:
         check_batch(limit)
-        if not owner or len(owner) > 256:
-            raise IntentError(Reason.INVALID_FIELD, "owner: 1 to 256 characters are expected.")
+        _check_owner(owner, "owner")
         with trace.span("store.claim"):
             return await self._storage.run(
-                claiming(owner, limit, _lease(lease_ms), reclaim, now(self._clock))
+                claiming(owner, limit, _lease(lease_ms), reclaim, now(self._clock), self._turns)
             )
 
     async def renew(self, leases: Sequence[LeaseRef], *, lease_ms: int) -> Sequence[bool]:
@@ -186,7 +186,11 @@ class Store:
             return await self._storage.run(releasing(leases, now(self._clock)))
 
     async def hand_over(self, leases: Sequence[LeaseRef], *, to_owner: str, lease_ms: int) -> Sequence[bool]:
-        raise not_implemented("HandOverIntents")
+        check_batch(len(leases))
+        _check_owner(to_owner, "to_owner")
+        with trace.span("store.hand_over"):
+            until = now(self._clock) + _lease(lease_ms)
+            return await self._storage.run(handing_over(leases, to_owner, until))
 
     async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
         raise not_implemented("ListOverdue")
@@ -203,6 +207,13 @@ class Store:
         async with aclosing(self._log.watch(cursor, tail=tail)) as pages:
             async for page in pages:
                 yield page
+
+
+def _check_owner(owner: str, field: str) -> None:
+    if not owner or len(owner) > 256:
+        raise IntentError(Reason.INVALID_FIELD, f"{field}: 1 to 256 characters are expected.")
+    if owner.startswith(HANDED):
+        raise IntentError(Reason.INVALID_FIELD, f"{field}: a name does not begin with {HANDED}")
 
 
 def _lease(lease_ms: int) -> timedelta:

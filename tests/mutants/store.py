@@ -154,6 +154,7 @@ _EVENTS = "tests/contract/test_store_events.py"
 _SCHEMA = "tests/contract/test_store_schema.py"
 _ADOPTION = "tests/contract/test_store_adoption.py"
 _RESOLVE = "tests/contract/test_store_resolve.py"
+_CLAIMS = "tests/contract/test_store_claims.py"
 _MONGO = "tests/contract/test_store_mongo.py"
 _OTHER = f"{_CONTRACT}::test_p08_other_content_is_refused_and_changes_nothing[sqlite]"
 
@@ -253,6 +254,34 @@ MUTANTS: tuple[Mutant, ...] = (
         name="store-cancels-after-signing",
         apply=_cancel_anything,
         tests=(f"{_MOVES}::test_p04_nothing_is_cancelled_once_bytes_are_stored[sqlite]",),
+    ),
+    without(
+        "P3",
+        "who-hands-over-goes-on-writing",
+        "services.store.claiming",
+        ("""        "lease.fence": document["lease"]["fence"] + 1,\n""", ""),
+        tests=(f"{_CLAIMS}::test_p03_who_hands_over_writes_nothing_more[sqlite]",),
+    ),
+    without(
+        "P3",
+        "anybody-takes-what-was-handed-over",
+        "services.store.claiming",
+        ("reserved_for=HANDED + owner if", 'reserved_for=HANDED + "p-2" if'),
+        tests=(f"{_CLAIMS}::test_p03_a_handed_lease_is_its_new_owners_alone_at_once[sqlite]",),
+    ),
+    without(
+        "P13",
+        "claims-go-by-time-alone",
+        "services.store.claiming",
+        ("if len(due) == room and left > 0:", "if not room:"),
+        tests=(f"{_CLAIMS}::test_p13_one_users_flood_does_not_hold_up_others[sqlite]",),
+    ),
+    without(
+        "P13",
+        "every-claim-begins-with-the-same-user",
+        "services.store.claiming",
+        ("    turns.after = heads.upto\n", ""),
+        tests=(f"{_CLAIMS}::test_p13_turns_go_round_whatever_the_limit[sqlite]",),
     ),
     Mutant(
         promise="P5",

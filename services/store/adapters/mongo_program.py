@@ -29,9 +29,11 @@ from services.store.ports import (
     Document,
     Drop,
     Due,
+    DueOfUsers,
     Ended,
     Find,
     Found,
+    Heads,
     Insert,
     Keep,
     Kept,
@@ -117,12 +119,15 @@ class MongoProgram:
                 return await self._update(operation.writes)
             case Due():
                 due = {"nextActionAt": {"$lte": operation.now}}
-                return await self._on.intents.find(
-                    due, sort=[("nextActionAt", 1)], limit=operation.limit
-                ).to_list(None)
+                find = self._on.intents.find(due, sort=[("nextActionAt", 1)], limit=operation.limit)
+                if not operation.reserved_for:
+                    return [], await find.to_list(None)
+                owned = self._owned(operation.reserved_for, operation.limit)
+                return await together([owned, find.to_list(None)])
+            case DueOfUsers():
+                return await self._heads(operation)
             case OwnedBy():
-                owned = {"lease.owner": operation.owner}
-                return await self._on.intents.find(owned, limit=operation.limit).to_list(None)
+                return await self._owned(operation.owner, operation.limit)
             case Tally():
                 for ended in operation.ended:
                     await self._tally(ended)
@@ -141,6 +146,24 @@ class MongoProgram:
                 return None
             case Drop():
                 return await drop(self._on.events, operation.partition, operation.through, operation.limit)
+
+    async def _owned(self, owner: str, limit: int) -> list[Document]:
+        return await self._on.intents.find({"lease.owner": owner}, limit=limit).to_list(None)
+
+    async def _heads(self, asked: DueOfUsers) -> Heads:
+        """One find a user: the index leads from each to the next who has something due."""
+        documents: list[Document] = []
+        upto = asked.after
+        while len(documents) < asked.users:
+            # from the epoch on: held ones have no next action
+            where = {"openUser": {"$gt": upto}, "nextActionAt": {"$gte": EPOCH, "$lte": asked.now}}
+            order = [("openUser", 1), ("nextActionAt", 1)]
+            found = await self._on.intents.find(where, sort=order, limit=1).to_list(None)
+            if not found:
+                return Heads(documents, "")
+            documents += found
+            upto = found[0]["openUser"]
+        return Heads(documents, upto)
 
     def _remember(self, documents: dict[str, Document]) -> dict[str, Document]:
         """For Recall: who claimed an intent moves it next, as a rule through the same process."""

@@ -18,6 +18,7 @@ INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (
     # what is ours
     (("intentId", 1),),
     (("nextActionAt", 1),),
+    (("openUser", 1), ("nextActionAt", 1)),
     (("lease.owner", 1),),
     (("outbox.version", 1),),
     (("principal", 1), ("createdAt", -1), ("_id", -1)),

@@ -12,6 +12,7 @@ from services.store.adapters.sqlite_rows import (
     MOVING,
     columns,
     documents,
+    due_of_users,
     find,
     kept,
     kept_between,
@@ -28,9 +29,11 @@ from services.store.ports import (
     Document,
     Drop,
     Due,
+    DueOfUsers,
     Ended,
     Find,
     Found,
+    Heads,
     Insert,
     Keep,
     Kept,
@@ -62,6 +65,9 @@ _DROP: Final = (
     "(SELECT sequence FROM events WHERE partition = ? AND sequence <= ? ORDER BY sequence LIMIT ?)"
 )
 _REFILE: Final = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"  # noqa: S608
+
+DUE: Final = "SELECT document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?"
+OWNED: Final = "SELECT document FROM intents WHERE lease_owner = ? ORDER BY next_action_ms LIMIT ?"
 
 
 class Run:
@@ -103,17 +109,17 @@ class Run:
             case Update():
                 return [self._update(connection, write) for write in operation.writes]
             case Due():
-                return self._intents(
-                    connection,
-                    "SELECT document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?",
-                    [ms(operation.now), operation.limit],
+                reserved = operation.reserved_for
+                return (
+                    self._intents(connection, OWNED, [reserved, operation.limit]) if reserved else [],
+                    self._intents(connection, DUE, [ms(operation.now), operation.limit]),
                 )
+            case DueOfUsers():
+                heads, upto = due_of_users(connection, ms(operation.now), operation.after, operation.users)
+                read: dict[str, Document] = self._do(connection, Find(heads))
+                return Heads([read[one] for one in heads], upto)
             case OwnedBy():
-                return self._intents(
-                    connection,
-                    "SELECT document FROM intents WHERE lease_owner = ? ORDER BY next_action_ms LIMIT ?",
-                    [operation.owner, operation.limit],
-                )
+                return self._intents(connection, OWNED, [operation.owner, operation.limit])
             case Tally():
                 for ended in operation.ended:
                     _tally(connection, ended)

@@ -16,6 +16,13 @@ OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 _CHUNK: Final = 500
 """Most variables of one statement."""
 
+LOOKS: Final = 512
+"""Most users looked at to find those who have something due."""
+NEXT_USER: Final = (
+    "SELECT user_id, next_action_ms, id FROM intents WHERE user_id > ? AND next_action_ms IS NOT NULL "
+    "ORDER BY user_id, next_action_ms, id LIMIT 1"
+)
+
 MOVING: Final = ("status", "next_action_ms", "lease_owner")
 """Columns beside an intent's document that moves and leases change."""
 COLUMNS: Final = ("principal", "content_hash", "created_ms", "user_id", "action", *MOVING)
@@ -85,6 +92,22 @@ def page_statement(query: ListQuery, after: PageKey | None) -> tuple[str, list[A
     # the names are ours
     sql = f"SELECT document FROM intents {where} ORDER BY created_ms DESC, id DESC LIMIT ?"  # noqa: S608
     return sql, values
+
+
+def due_of_users(connection: sqlite3.Connection, now: int, after: str, users: int) -> tuple[list[str], str]:
+    """Ids of the most overdue intents of up to `users` users above `after`, and the last user looked at ("" if there
+    is none after). The index leads from each user's first next action to the next user's."""
+    found: list[str] = []
+    for _ in range(LOOKS):
+        row = connection.execute(NEXT_USER, [after]).fetchone()
+        if row is None:
+            return found, ""
+        after, due, intent_id = row
+        if due <= now:
+            found.append(intent_id)
+            if len(found) == users:
+                break
+    return found, after
 
 
 def rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -22,6 +22,8 @@ CREATE INDEX IF NOT EXISTS intents_newest_by_principal_status ON intents (princi
 DROP INDEX IF EXISTS intents_status;
 DROP INDEX IF EXISTS intents_user;
 CREATE INDEX IF NOT EXISTS intents_due ON intents (next_action_ms, id) WHERE next_action_ms IS NOT NULL;
+CREATE INDEX IF NOT EXISTS intents_due_by_user ON intents (user_id, next_action_ms, id)
+  WHERE next_action_ms IS NOT NULL;
 CREATE INDEX IF NOT EXISTS intents_owner ON intents (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE TABLE IF NOT EXISTS events (
   partition INTEGER NOT NULL, sequence INTEGER NOT NULL, document BLOB NOT NULL,

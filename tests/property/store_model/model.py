@@ -59,7 +59,7 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Intent:
-    """`due` None has ended; while leased it is the lease's end."""
+    """`due` None has ended; while leased it is the lease's end. `handed`: who alone may claim it until then."""
 
     sent: Sent
     created_at: datetime
@@ -67,6 +67,7 @@ class Intent:
     history: list[Entry] = field(default_factory=lambda: [Entry(Status.PENDING, "edge", "")])
     transactions: dict[str, str] = field(default_factory=dict)
     owner: str = ""
+    handed: str = ""
     fence: int = 0
 
     @property
@@ -144,7 +145,7 @@ class Model:
         intent.history.append(Entry(step.to, step.actor, step.reason))
         intent.transactions |= dict(step.transactions)
         if step.to in TERMINAL:
-            intent.due, intent.owner = None, ""
+            intent.due, intent.owner, intent.handed = None, "", ""
         return APPLIED
 
     def record(self, step: Step) -> Answer:
@@ -182,14 +183,15 @@ class Model:
         return {
             one.sent.id
             for one in self.intents.values()
-            if one.due is not None and (one.due <= now or (reclaim and one.owner == owner))
+            if one.due is not None
+            and (one.due <= now or one.handed == owner != "" or (reclaim and one.owner == owner))
         }
 
     def claim(self, ids: Iterable[str], owner: str, until: datetime) -> None:
         """These were chosen."""
         for one in ids:
             intent = self.intents[one]
-            intent.owner, intent.fence, intent.due = owner, intent.fence + 1, until
+            intent.owner, intent.handed, intent.fence, intent.due = owner, "", intent.fence + 1, until
 
     def renew(self, id: str, fence: int, until: datetime) -> bool:
         intent = self.intents.get(id)
@@ -203,8 +205,17 @@ class Model:
         if intent is None or intent.fence != fence:
             return False
         if intent.owner:
-            intent.owner, intent.due = "", due
+            intent.owner, intent.handed, intent.due = "", "", due
         return True
+
+    def hand_over(self, id: str, fence: int, to: str, until: datetime) -> bool:
+        intent = self.intents.get(id)
+        if intent is None or not intent.owner:
+            return False
+        if intent.fence == fence:
+            intent.owner, intent.handed, intent.fence, intent.due = f"handed-over:{to}", to, fence + 1, until
+            return True
+        return intent.handed == to and intent.fence == fence + 1
 
     # --- reading
 

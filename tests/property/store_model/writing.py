@@ -169,7 +169,8 @@ class Writing(World):
     def claim(self, which: int, owner: str, limit: int, lease: int, reclaim: bool) -> None:
         model, now = self.model, self.now(which)
         open_to = model.claimable(owner, now, reclaim=reclaim)
-        due = {one: model.intents[one].due for one in open_to if model.intents[one].owner != owner}
+        mine = {one for one in open_to if owner in (model.intents[one].owner, model.intents[one].handed)}
+        due = {one: model.intents[one].due for one in open_to - mine}
         records = self.run(
             self.replicas[which].store.claim(owner, limit=limit, lease_ms=lease, reclaim=reclaim)
         )
@@ -199,6 +200,16 @@ class Writing(World):
         lease = LeaseRef(intent_id=id, fence=fence, next_action_at=due)
         (free,) = self.run(self.replicas[which].store.release([lease]))
         assert free == self.model.release(id, fence, due or self.now(which))
+
+    @precondition(lambda self: any(one.owner for one in self.model.intents.values()))
+    @rule(which=replicas, data=st.data(), stale=st.sampled_from([0, 0, 1]), to=owners, lease=leases)
+    def hand_over(self, which: int, data: st.DataObject, stale: int, to: str, lease: int) -> None:
+        leased = sorted(id for id, one in self.model.intents.items() if one.owner)
+        id = data.draw(st.sampled_from(leased))
+        fence = self._fence(id) - stale
+        ref = LeaseRef(intent_id=id, fence=fence)
+        (answer,) = self.run(self.replicas[which].store.hand_over([ref], to_owner=to, lease_ms=lease))
+        assert answer == self.model.hand_over(id, fence, to, self.now(which) + timedelta(milliseconds=lease))
 
     def _fence(self, id: str) -> int:
         return self.model.intents[id].fence if id in self.model.intents else 1

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from services.store.ports import Document, Insert, Program, Storage, Update
 
-ADDED: Final = ("schemaVersion", "openUntil", "tokens")
+ADDED: Final = ("schemaVersion", "openUntil", "openUser", "tokens")
 """By schema 2."""
 
 
