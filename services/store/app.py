@@ -145,7 +145,7 @@ async def _dropping(
 async def _refresh(store: Store, meters: StoreMeters, clock: Clock, every: float) -> None:
     while True:
         try:
-            meters.refreshed(await store.statistics(StatisticsQuery()))
+            meters.refreshed(await store.statistics(StatisticsQuery()), await store.events_not_counted())
         except IntentError as error:
             logs.event(logger, logging.WARNING, "store.metrics_stale", reason=str(error.reason))
         except Exception as error:

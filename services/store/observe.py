@@ -44,6 +44,9 @@ class StoreMeters:
         self._execution = metrics.gauge(
             registry, "solver_execution_time_seconds", "Average execution time per solver", ["solver_id"]
         )
+        self._behind = metrics.gauge(
+            registry, "store_rollups_behind_events", "Events that statistics do not have yet"
+        )
         self._created = metrics.counter(
             registry, "store_creations_total", "Creations answered, by outcome", ["outcome"]
         )
@@ -63,8 +66,9 @@ class StoreMeters:
         if record.execution_details is not None and record.execution_details.gas_used > 0:
             self._gas(action).observe(record.execution_details.gas_used)
 
-    def refreshed(self, statistics: Statistics) -> None:
-        """Show what the store holds now."""
+    def refreshed(self, statistics: Statistics, behind: int) -> None:
+        """Show what the store holds now; `behind` events are not in it yet."""
+        self._behind().set(behind)
         for status, count in statistics.counts.items():
             self._by_status(status.value).set(count)
         for solver in statistics.solvers[:MAX_SOLVER_LABELS]:

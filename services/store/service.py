@@ -46,7 +46,7 @@ from services.store.rollups.read import Reader, check_times
 logger = logging.getLogger(__name__)
 
 MAX_SOLVERS = 1000
-FOLDED_FIRST = 5
+FOLDED_FIRST = 10
 """Steps of folding that statistics wait for, so that they tell of what was just done; further behind they lag."""
 MAX_LEASE_MS = 24 * 3600 * 1000
 
@@ -81,6 +81,10 @@ class Store:
     async def keep_folding(self) -> None:
         """The event log into the roll-ups, until cancelled."""
         await self._folding.run()
+
+    async def events_not_counted(self) -> int:
+        """How far the roll-ups lag behind the log."""
+        return await self._folder.behind()
 
     async def close(self) -> None:
         """End every watcher."""

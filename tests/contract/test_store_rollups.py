@@ -230,3 +230,27 @@ async def test_folders_that_race_count_each_event_once(store_url: str) -> None:
         await asyncio.gather(fold(storage, 4), fold(other, 8), fold(storage, 100), fold(other, 4))
         by_key = {one["_id"]: one for one in await whole(storage)}
     assert_exact(by_key)
+
+
+async def test_of_many_documents_kept_at_once_each_is_told_apart(store_url: str) -> None:
+    async with opened_storage(store_url) as storage:
+
+        async def kept(*documents: tuple[int, int, str]) -> Any:
+            return await storage.run(
+                _one(
+                    Keep(
+                        "rollups",
+                        [{"_id": f"k-{n}", "revision": seen, "by": by} for n, seen, by in documents],
+                    )
+                )
+            )
+
+        assert await kept(*((number, 0, "first") for number in range(8))) == [True] * 8
+        assert await kept((1, 1, "other"), (3, 1, "other")) == [True, True]
+        assert await kept((0, 0, "late"), (9, 0, "new"), *((number, 1, "second") for number in range(1, 8))) == [
+            False, True, False, True, False, True, True, True, True
+        ]  # fmt: skip
+        found = await storage.kept("rollups", [f"k-{number}" for number in range(10)])
+    assert [(one["by"], one["revision"]) for _, one in sorted(found.items())] == [
+        ("first", 1), ("other", 2), ("second", 2), ("other", 2), *[("second", 2)] * 4, ("new", 1)
+    ]  # fmt: skip

@@ -98,8 +98,8 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/contract/test_store_crash.py::test_p05_relays_racing_neither_skip_nor_double",),
     ),
     without(
-        "statistics", "a-fold-counts-again", "services.store.rollups.fold",
-        ("        if move.sequence > sequences.get(str(move.partition), 0):\n", "        if True:\n"),
+        "statistics", "a-fold-counts-again", "services.store.rollups.batch",
+        ("if move.sequence > sequences.get(str(move.partition), 0)]\n", "]\n"),
         tests=("tests/contract/test_store_rollups.py::test_each_event_counts_once_wherever_the_fold_is_cut_off[sqlite]",),
     ),
     without(
@@ -110,7 +110,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "statistics", "a-lost-race-is-a-count", "services.store.rollups.fold",
-        ("        lost = [one[\"_id\"] for one, done in zip(writes, written, strict=True) if not done]\n", "        lost: list[str] = []\n"),
+        ("        return [one[\"_id\"] for one, done in zip(writes, written, strict=True) if not done]\n", "        return []\n"),
         tests=("tests/property/test_store_rollups.py::test_folders_racing_and_dying_count_each_event_once",),
     ),
     without(

@@ -115,6 +115,7 @@ async def test_the_seeds_metrics_are_fed_from_the_store(bench: Bench) -> None:
     assert text is not None
     for line in (
         "# HELP intents_by_status Number of intents by status",
+        "store_rollups_behind_events 0.0",
         'intents_by_status{status="failed"} 1.0',
         'intents_by_status{status="pending"} 0.0',
         "# HELP intent_processing_time_seconds Time taken to process intents",

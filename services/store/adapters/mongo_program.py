@@ -20,8 +20,8 @@ from services.store.adapters.mongo_calls import (
     reachable,
     records,
     reservation,
-    together,
 )
+from services.store.adapters.mongo_keep import keep
 from services.store.adapters.mongo_schema import Collections
 from services.store.adapters.mongo_update import MongoUpdates
 from services.store.ports import (
@@ -138,7 +138,7 @@ class MongoProgram:
                 kept = self._on.kept[operation.kind]
                 return await between(kept, operation.first, operation.last, operation.limit)
             case Keep():
-                return await together([self._keep(operation.kind, one) for one in operation.documents])
+                return await keep(self._on.kept[operation.kind], operation.documents)
             case Append():
                 standing = await insert_absent(self._on.events, operation.events, {"_id": 1})
                 return [one is None for one in standing]
@@ -174,15 +174,6 @@ class MongoProgram:
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
         return documents
-
-    async def _keep(self, kind: str, document: Document) -> bool:
-        seen = document["revision"]
-        after = {**document, "revision": seen + 1}
-        if seen == 0:
-            return (await insert_absent(self._on.kept[kind], [after]))[0] is None
-        where = {"_id": document["_id"], "revision": seen}
-        result = await self._on.kept[kind].replace_one(where, after)
-        return result.modified_count == 1
 
     async def _update(self, writes: Sequence[Write]) -> list[Document | None]:
         answers = await self._updates.update(writes)

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 QUIET_ROUNDS: Final = 10
 """Rounds without news after which it looks all the same: another replica may have died before it folded."""
-TOLD_EVERY: Final = 50 * BATCH
+TOLD_EVERY: Final = 100 * BATCH
 """Events between lines about how far a store is that has much to fold."""
 
 

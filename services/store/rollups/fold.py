@@ -9,21 +9,21 @@ documents are compared and set by their revision, and who loses looks again.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from services.common.errors import unavailable
 from services.common.observe import logs
 from services.store.log import unbroken
 from services.store.ports import Document, Keep, Program, Storage
+from services.store.rollups.batch import Batch
 from services.store.rollups.keys import KIND, position_key
 from services.store.rollups.moves import Known, Move
-from services.store.rollups.tally import Tally, tally_of
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 1000
+BATCH: Final = 500
 """Most events of one step."""
-TOGETHER: Final = 100
+TOGETHER: Final = 200
 """Documents read, counted into and written at a time: no writer waits long behind them, nor the event loop."""
 ATTEMPTS: Final = 50
 """Looks at a document that others keep changing."""
@@ -62,6 +62,12 @@ class Folder:
                 return True
         return False
 
+    async def behind(self) -> int:
+        """Events in the log that are not in every roll-up yet."""
+        positions = await positions_of(self._storage)
+        heads = await self._storage.heads()
+        return sum(max(0, heads[one] - position) for one, (position, _) in positions.items())
+
     async def _read(self, after: Mapping[int, int]) -> list[Document]:
         found = await self._storage.read_log(after, self._each)
         return [event for one, events in found.items() for event in unbroken(events, after[one])]
@@ -73,30 +79,25 @@ class Folder:
         return move
 
     async def _count(self, moves: Sequence[Move]) -> None:
-        by_key: dict[str, list[Move]] = {}
-        for move in moves:
-            for key in move.counted_in():
-                by_key.setdefault(key, []).append(move)
-        keys = list(by_key)
-        for start in range(0, len(keys), TOGETHER):
-            part: Mapping[str, Sequence[Move]] = {key: by_key[key] for key in keys[start : start + TOGETHER]}
+        batch = Batch(moves)
+        for start in range(0, len(batch.keys), TOGETHER):
+            keys = batch.keys[start : start + TOGETHER]
             for _ in range(ATTEMPTS):
-                part = await self._count_into(part)
-                if not part:
+                keys = await self._count_into(keys, batch)
+                if not keys:
                     break
             else:
                 raise unavailable("store")
 
-    async def _count_into(self, by_key: Mapping[str, Sequence[Move]]) -> dict[str, Sequence[Move]]:
+    async def _count_into(self, keys: Sequence[str], batch: Batch) -> list[str]:
         """Those that somebody else wrote meanwhile."""
-        standing = await self._storage.kept(KIND, list(by_key))
-        counted = [counted_into(key, standing.get(key), moves) for key, moves in by_key.items()]
+        standing = await self._storage.kept(KIND, keys)
+        counted = [batch.counted_into(key, standing.get(key)) for key in keys]
         writes = [document for document in counted if document is not None]
         if not writes:
-            return {}
+            return []
         written = await self._storage.run(keeping(writes))
-        lost = [one["_id"] for one, done in zip(writes, written, strict=True) if not done]
-        return {key: by_key[key] for key in lost}
+        return [one["_id"] for one, done in zip(writes, written, strict=True) if not done]
 
     async def _advance(self, positions: Mapping[int, tuple[int, int]], events: Sequence[Document]) -> None:
         """Somebody who was faster has moved them on: theirs stand."""
@@ -109,23 +110,6 @@ class Folder:
                 ]
             )
         )
-
-
-def counted_into(key: str, document: Document | None, moves: Sequence[Move]) -> Document | None:
-    """The roll-up `key` with those of `moves` that are not in it yet; None if all are."""
-    sequences: dict[str, Any] = dict(document["sequences"]) if document is not None else {}
-    fresh: list[Move] = []
-    for move in moves:
-        if move.sequence > sequences.get(str(move.partition), 0):
-            sequences[str(move.partition)] = move.sequence
-            fresh.append(move)
-    if not fresh:
-        return None
-    tally = tally_of(document) if document is not None else Tally()
-    for move in fresh:
-        tally.add(move)
-    revision = document["revision"] if document is not None else 0
-    return {"_id": key, "revision": revision, "sequences": sequences, **tally.to_document()}
 
 
 async def positions_of(storage: Storage) -> dict[int, tuple[int, int]]:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from services.common.domain.lifecycle import TERMINAL, Status
@@ -45,18 +46,26 @@ class Move:
         """What came in at its end (from another system) did not end here."""
         return self.before is not None and self.status in TERMINAL
 
-    def counted_in(self) -> list[str]:
+    def counted_in(self) -> Sequence[str]:
         """The documents it counts in."""
-        found: list[str] = []
-        hour, day = keys.number(self.at, Period.HOUR), keys.number(self.at, Period.DAY)
-        for principal, user in (("", ""), (self.principal, ""), (self.principal, self.user_id)):
-            whose = keys.scope(principal=principal, user_id=user)
-            found += [
-                keys.total_key(whose),
-                keys.period_key(whose, Period.HOUR, hour),
-                keys.period_key(whose, Period.DAY, day),
-            ]
-        return found
+        return roll_ups(self.principal, self.user_id, keys.number(self.at, Period.HOUR))
+
+
+@lru_cache(maxsize=4096)
+def roll_ups(principal: str, user_id: str, hour: int) -> Sequence[str]:
+    """What counts what a user's intent did in an hour: of the user, the principal and all its hour, day and total."""
+    found: list[str] = []
+    for whose in (
+        keys.scope(principal=principal, user_id=user_id),
+        keys.scope(principal=principal, user_id=""),
+        keys.scope(principal="", user_id=""),
+    ):
+        found += [
+            keys.period_key(whose, Period.HOUR, hour),
+            keys.period_key(whose, Period.DAY, hour // 24),
+            keys.total_key(whose),
+        ]
+    return tuple(found)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ OTHER: Final = "other"
 
 
 class Named:
-    """Sums by name: whole numbers, as many for each name; beyond MOST_NAMES names only how often (the first number)."""
+    """Sums by name: whole numbers, as many for each name. What is kept tells MOST_NAMES apart; of the others it knows
+    how often they came, the first of the numbers."""
 
     __slots__ = ("by_name", "others")
 
@@ -27,21 +28,17 @@ class Named:
 
     def add(self, name: str, *numbers: int) -> None:
         held = self.by_name.get(name)
-        if held is not None:
-            for index, number in enumerate(numbers):
-                held[index] += number
-        elif len(self.by_name) < MOST_NAMES:
-            self.by_name[name] = list(numbers)
-        else:
-            self.others += numbers[0]
+        self.by_name[name] = (
+            list(numbers) if held is None else [a + b for a, b in zip(held, numbers, strict=True)]
+        )
 
-    def merge(self, other: "Named") -> None:
-        """All names of both, however many: `trim` before it is kept."""
+    def merge(self, other: "Named", *, most: int | None = None) -> None:
+        """A name that would be one more than `most` is among the others, now and whenever it comes again."""
         for name, numbers in other.by_name.items():
-            held = self.by_name.get(name)
-            self.by_name[name] = (
-                list(numbers) if held is None else [a + b for a, b in zip(held, numbers, strict=True)]
-            )
+            if most is None or name in self.by_name or len(self.by_name) < most:
+                self.add(name, *numbers)
+            else:
+                self.others += numbers[0]
         self.others += other.others
 
     def trim(self) -> None:
@@ -100,8 +97,8 @@ class Tally:
             self.failed += 1
             self.failures.add(move.reason, 1)
 
-    def merge(self, other: "Tally") -> None:
-        """Count all that `other` did."""
+    def merge(self, other: "Tally", *, most: int | None = None) -> None:
+        """Count all that `other` did, telling `most` names apart."""
         if other.first is not None:
             self.first = other.first if self.first is None else min(self.first, other.first)
         for status, count in other.moved.items():
@@ -111,9 +108,9 @@ class Tally:
         self.failed += other.failed
         self.gas += other.gas
         self.cost += other.cost
-        self.volumes.merge(other.volumes)
-        self.failures.merge(other.failures)
-        self.solvers.merge(other.solvers)
+        self.volumes.merge(other.volumes, most=most)
+        self.failures.merge(other.failures, most=most)
+        self.solvers.merge(other.solvers, most=most)
         for status, buckets in other.times.items():
             mine = self.times.setdefault(status, {})
             for index, count in buckets.items():
