@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from services.common.domain.lifecycle import Status
 from services.common.domain.statistics import Period, StatisticsQuery
 from services.store.ports import Document, Storage
-from services.store.rollups.fold import Folder, keeping
+from services.store.rollups.fold import Folder, keeping, positions_of
 from services.store.verify.findings import Kind, Repair, Verified
 from services.store.verify.run import verify
 from tests.contract.test_store_rollups import counts, relayed, some
 from tests.unit.store.raw import raw
+from tests.unit.store.retaining import retention
 from tests.unit.store.support import (
     HandClock,
     claimed,
@@ -149,3 +151,36 @@ async def test_while_stores_fold_nothing_is_found_that_is_not_there(store_url: s
             done.set()
             await working
         assert result.rollups
+
+
+async def test_where_the_log_was_cut_the_records_tell(store_url: str, tmp_path: Path) -> None:
+    """Also where the roll-ups are lost with their positions: they are made from the records, and folding goes on."""
+    clock = HandClock()
+    async with opened_storage(store_url) as storage:
+        await some(on(storage, clock), clock)
+        await relayed(storage)
+        while await Folder(storage).step():
+            pass
+        clock.advance(days=9)
+        assert await retention(storage, tmp_path / "archive", clock=clock).once() > 4
+        assert found(await verified(storage)) == []
+        await created(on(storage, clock), "late")
+        await relayed(storage)
+        assert found(await verified(storage)) == []
+        keys = [one["_id"] for one in await storage.kept_between("rollups", "", "\x7f", 100)]
+        with raw(store_url) as behind:
+            for key in keys:
+                behind.remove_kept("rollups", key)
+        while await Folder(storage).step():
+            pass
+        positions, floors = await positions_of(storage), await storage.floors()
+        assert any(floors) and not any(positions[one][0] for one, floor in enumerate(floors) if floor), (
+            "what was dropped is missing: nothing after it counts"
+        )
+        lost = found(await verified(storage))
+        assert {repair for _, repair in lost} == {Repair.POSSIBLE} and ("total:[]", Repair.POSSIBLE) in lost
+        assert {repair for _, repair in found(await verified(storage, repair=True))} == {Repair.DONE}
+        assert found(await verified(storage)) == []
+        answer = await on(storage, clock).statistics(StatisticsQuery(period=Period.DAY))
+    assert answer.counts == counts(pending=3, completed=2, failed=1)
+    assert answer.totals is not None and (answer.totals.created, answer.totals.completed) == (6, 2)

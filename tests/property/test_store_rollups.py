@@ -108,6 +108,9 @@ class View:
         await self._turn()
         return {one: self.memory.log[one][position : position + each] for one, position in after.items()}
 
+    async def floors(self) -> list[int]:
+        return [0] * PARTITIONS
+
     async def kept(self, kind: str, keys: list[str]) -> dict[str, Document]:
         await self._turn()
         return {key: self.memory.kept[key] for key in keys if key in self.memory.kept}

@@ -77,7 +77,7 @@ def _show(verified: Verified) -> None:
             print(f"… and {findings.total - len(findings.kept):,} more (--limit)")
         print()
     rollups = (
-        "roll-ups not compared: the store still folds its past"
+        "roll-ups not compared: the store still folds its past, or drops what was just folded; run again"
         if verified.rollups is None
         else (f"{verified.rollups:,} roll-ups")
     )

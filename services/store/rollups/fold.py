@@ -70,7 +70,15 @@ class Folder:
 
     async def _read(self, after: Mapping[int, int]) -> list[Document]:
         found = await self._storage.read_log(after, self._each)
-        return [event for one, events in found.items() for event in unbroken(events, after[one])]
+        # read after the events: what was found at or below it is not to be believed. Somebody has counted further
+        # meanwhile, or the roll-ups were lost: then `verify --repair` makes them from the records
+        floors = await self._storage.floors()
+        return [
+            event
+            for one, events in found.items()
+            if after[one] >= floors[one]
+            for event in unbroken(events, after[one])
+        ]
 
     def _move(self, event: Document) -> Move | None:
         move = self._known.move(event)

@@ -119,7 +119,7 @@ class Verified:
     waiting: int = 0  # versions still in an outbox
     older: int = 0  # records of an older schema
     strangers: int = 0  # documents of another system that are not adopted yet
-    rollups: int | None = 0  # compared; None where none were, the store folds what lies far back
+    rollups: int | None = 0  # compared; None where that could not be
     findings: Findings
 
     def as_json(self) -> dict[str, Any]:

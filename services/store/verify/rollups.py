@@ -27,6 +27,10 @@ _UNFIT: Final = (KeyError, ValueError, TypeError, AttributeError)
 Positions = dict[int, int]
 
 
+class _Overtaken(Exception):
+    """Retention has dropped what came after the base."""
+
+
 class RollupCheck:
     """`start` once the log was read, `count` with every record, `compare` after all of them."""
 
@@ -51,25 +55,33 @@ class RollupCheck:
         self._base = {one: max(min(position, read[one]), floors[one]) for one, position in positions.items()}
         self._read = dict(self._base)
 
-    def count(self, document: Document, partition: int, told: Sequence[Told]) -> None:
-        """A record that can be read, and all that the log tells of it; what was dropped of it is told nowhere."""
-        base = self._base[partition]
-        places = [(one.version, one.sequence) for one in told if one.sequence <= base]
-        if self._floors[partition]:
-            waiting = {entry["version"] for entry in document["outbox"]}
-            first = min((one.version for one in told), default=len(document["history"]) + 1)
-            places += [(version, 0) for version in range(1, first) if version not in waiting]
+    def count(self, document: Document, partition: int, told: Sequence[Told], *, floor: int) -> None:
+        """A record, and all that the log told of it after it was read; what is told nowhere, nor waits, was dropped."""
+        there = [one for one in told if one.sequence > floor]
         try:
+            places = [(one.version, one.sequence) for one in there if one.sequence <= self._base[partition]]
+            if floor:
+                known = {one.version for one in there} | {entry["version"] for entry in document["outbox"]}
+                dropped = set(range(1, len(document["history"]) + 1)) - known
+                places += [(version, 0) for version in sorted(dropped)]
             self._expected.add(contributions(document, partition, places))
         except _UNFIT:
             return  # it is a finding of its own
 
     async def compare(self) -> int | None:
-        """How many were compared; None if the store is still folding what lies far back, so that none were."""
+        """How many were compared; None if that cannot be now: the store is still folding what lies far back, or has
+        dropped what came after the base."""
         self._expected.store()
+        try:
+            return await self._compare()
+        except _Overtaken:
+            return None
+
+    async def _compare(self) -> int | None:
         behind = await self._behind()
         if behind > MOST_SINCE:
             return None
+        await self._read_on()
         after = ""
         while True:
             positions = await self._positions()
@@ -195,6 +207,8 @@ class RollupCheck:
                     position = self._read[partition] = portion[-1][0]
                 if len(portion) < PORTION:
                     break
+        if any(floor > self._base[one] for one, floor in enumerate(await self._storage.floors())):
+            raise _Overtaken
 
 
 def _sequences(document: Document | None) -> Mapping[int, int]:

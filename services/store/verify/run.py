@@ -103,7 +103,7 @@ class _Run:
         told = self._told.of([one["_id"] for one in documents])
         for one in documents:
             partition = partition_of(one["_id"], self._storage.meta.partitions)
-            self._rollups.count(one, partition, told[one["_id"]])
+            self._rollups.count(one, partition, told[one["_id"]], floor=self._walk.floors[partition])
 
     async def _differing(self, documents: Sequence[Document]) -> dict[str, list[Difference]]:
         """Those that are not as they should be, as far as was read."""
