@@ -9,7 +9,8 @@ from typing import Final
 
 from pymongo import ReplaceOne
 
-from services.store.adapters.mongo_calls import Collection, by_id, insert_absent
+from services.store.adapters.mongo_calls import by_id, insert_absent
+from services.store.adapters.mongo_driver import Collection
 from services.store.ports import Document
 
 BULK: Final = 4

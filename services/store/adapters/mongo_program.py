@@ -20,6 +20,7 @@ from services.store.adapters.mongo_calls import (
     reachable,
     records,
     reservation,
+    together,
 )
 from services.store.adapters.mongo_keep import keep
 from services.store.adapters.mongo_schema import Collections
