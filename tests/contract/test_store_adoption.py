@@ -252,7 +252,7 @@ def _fields(one: Any) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__slots__}
 
 
-@pytest.mark.parametrize("key", [ObjectId(), "i-1"], ids=["another-id", "our-id"])
+@pytest.mark.parametrize("key", [ObjectId(), "i-1", "text"], ids=["another-id", "our-id", "another-text"])
 async def test_p08_an_intent_that_waits_to_be_adopted_is_not_created_beside_it(
     each_mongo: str, database: Documents, key: Any
 ) -> None:
@@ -276,6 +276,33 @@ async def test_a_document_that_has_our_id_already_is_adopted_in_its_place(
         events = await logged(ours.store, 3)
         assert [versions(events, one) for one in ("i-1", "i-2", "i-3")] == [[1], [1], [1]]
         assert await found(storage) == []
+
+
+async def test_an_older_double_under_our_id_makes_room(any_mongo: str, database: Documents) -> None:
+    older = seeds("i-1", "pending", _id="i-1", updatedAt=FIRST)
+    newer = seeds("i-1", "completed")
+    database.intents.insert_many([older, newer])
+    async with opened_storage(any_mongo) as storage:
+        assert told((await migrated(storage)).adoption) == (2, 1, 0, 1, 0)
+        assert (await record(on(storage), "i-1")).status is Status.COMPLETED
+    (archived,) = database.intentsArchive.find()
+    assert archived["document"] == older
+
+
+async def test_one_that_cannot_be_read_under_our_id_keeps_its_place_and_the_other_waits(
+    any_mongo: str, database: Documents
+) -> None:
+    odd = seeds("i-1", "no such", _id="i-1")
+    good = seeds("i-1")
+    database.intents.insert_many([odd, good])
+    async with opened_storage(any_mongo) as storage:
+        done = (await migrated(storage)).adoption
+        assert told(done) == (2, 0, 0, 0, 2)
+        assert "stands under its intentId" in done.left[str(good["_id"])]
+        assert database.intents.count_documents({}) == 2
+        # corrected by a person, both go on
+        database.intents.update_one({"_id": "i-1"}, {"$set": {"status": "failed", "updatedAt": FIRST}})
+        assert told((await migrated(storage)).adoption) == (2, 1, 0, 1, 0)
 
 
 async def test_a_record_of_ours_stands_and_the_other_goes_to_the_archive(

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure
 
 from services.common.errors import IntentError
-from services.store.adapters.mongo_calls import any_other_id, insert_absent, reachable
+from services.store.adapters.mongo_calls import any_stranger, insert_absent, reachable
 from services.store.adapters.mongo_driver import Bounds, Client
 from services.store.adapters.mongo_outbox import MongoOutbox
 from services.store.adapters.mongo_program import MongoProgram
@@ -75,7 +75,7 @@ class MongoStorage(MongoReads):
             await self._on.solvers.create_index([("solverId", 1)])
             first: Document = {"_id": "store", "storeId": secrets.token_hex(8), "partitions": partitions}
             standing = (await insert_absent(self._on.kept["meta"], [first]))[0] or first
-            self._program.strangers = await any_other_id(self._on.intents)
+            self._program.strangers = await any_stranger(self._on.intents)
         self.meta = Meta(store_id=standing["storeId"], partitions=standing["partitions"])
         self._heads = [0] * self.meta.partitions
         if self.meta.partitions != partitions:

@@ -99,9 +99,11 @@ async def records(collection: Collection, ids: Sequence[str]) -> dict[str, Docum
     return {key: document for key, document in found.items() if not is_stranger(document)}
 
 
-async def any_other_id(intents: Collection) -> bool:
-    """Whether a document's `_id` is no text: another system's, as ours never are."""
-    return await intents.find_one({"_id": {"$not": {"$gte": ""}}}, {"_id": 1}) is not None
+async def any_stranger(intents: Collection) -> bool:
+    """Whether a document has no principal or an `_id` that is no text: another system's, as ours never are."""
+    # each half walks an index
+    strange: Document = {"$or": [{"principal": None}, {"_id": {"$not": {"$gte": ""}}}]}
+    return await intents.find_one(strange, {"_id": 1}) is not None
 
 
 async def newest_sequence(events: Collection, partition: int) -> int:
