@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from bson.json_util import dumps
 
 from services.common.domain.lifecycle import Status
 from services.store.document import SCHEMA
+from tests.contract.test_store_adoption import seeds
 from tests.unit.store.older import Older
 from tests.unit.store.raw import raw
 from tests.unit.store.support import created, on, opened, opened_storage, record, sqlite_url
@@ -91,3 +93,20 @@ async def test_migrate_says_what_it_did(tmp_path: Path) -> None:
     told = json.loads(said)
     assert (code, told["schema"], told["records"], told["renewed"]) == (1, SCHEMA, 2, 0)
     assert [one["where"] for one in told["left"]] == ["i-2"]
+
+
+async def test_import_says_what_it_did(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path)
+    file = tmp_path / "intents.jsonl"
+    missing = await admin(url, "import", str(file))
+    assert missing[:2] == (1, "") and "No such file" in missing[2] and len(missing[2].splitlines()) == 1
+    assert not (tmp_path / "store.db").exists()
+    file.write_text(f"{dumps(seeds('i-1'))}\n{{\n")
+    code, said, _ = await admin(url, "import", str(file), "--principal", "workshop")
+    assert code == 1
+    assert said.splitlines() == [
+        "2 documents: 1 imported (0 of them held for a person), 0 were there, 0 are older doubles, 1 left",
+        "left: line 2: it is no document of extended JSON: JSONDecodeError",
+    ]
+    async with opened(url) as ours:
+        assert (await record(ours.store, "i-1")).principal == "workshop"

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias
 from services.common.config import load
 from services.common.errors import IntentError
 from services.common.rpc.runtime import one_line
-from services.store.admin import migrate, resolve, verify
+from services.store.admin import importing, migrate, resolve, verify
 from services.store.config import StoreSettings
 from services.store.ports import CannotOpen
 
@@ -30,7 +30,7 @@ class Verb(Protocol):
         ...
 
 
-VERBS: Final[Sequence[Verb]] = (migrate, resolve, verify)
+VERBS: Final[Sequence[Verb]] = (migrate, importing, resolve, verify)
 
 
 class _Parser(argparse.ArgumentParser):
