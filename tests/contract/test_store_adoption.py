@@ -278,11 +278,11 @@ async def test_a_document_that_has_our_id_already_is_adopted_in_its_place(
         assert await found(storage) == []
 
 
-async def test_an_older_double_under_our_id_makes_room(any_mongo: str, database: Documents) -> None:
+async def test_an_older_double_under_our_id_makes_room(each_mongo: str, database: Documents) -> None:
     older = seeds("i-1", "pending", _id="i-1", updatedAt=FIRST)
     newer = seeds("i-1", "completed")
     database.intents.insert_many([older, newer])
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         assert told((await migrated(storage)).adoption) == (2, 1, 0, 1, 0)
         assert (await record(on(storage), "i-1")).status is Status.COMPLETED
     (archived,) = database.intentsArchive.find()
@@ -290,12 +290,12 @@ async def test_an_older_double_under_our_id_makes_room(any_mongo: str, database:
 
 
 async def test_one_that_cannot_be_read_under_our_id_keeps_its_place_and_the_other_waits(
-    any_mongo: str, database: Documents
+    each_mongo: str, database: Documents
 ) -> None:
     odd = seeds("i-1", "no such", _id="i-1")
     good = seeds("i-1")
     database.intents.insert_many([odd, good])
-    async with opened_storage(any_mongo) as storage:
+    async with opened_storage(each_mongo) as storage:
         done = (await migrated(storage)).adoption
         assert told(done) == (2, 0, 0, 0, 2)
         assert "stands under its intentId" in done.left[str(good["_id"])]
