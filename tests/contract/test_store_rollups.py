@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from services.common.errors import IntentError, Reason
 from services.store.ports import Keep, Storage
 from services.store.relay import Relay
 from services.store.rollups.fold import Folder
+from tests.unit.store.raw import raw
+from tests.unit.store.retaining import retention
 from tests.unit.store.support import (
     START,
     Bench,
@@ -230,6 +233,40 @@ async def test_folders_that_race_count_each_event_once(store_url: str) -> None:
         await asyncio.gather(fold(storage, 4), fold(other, 8), fold(storage, 100), fold(other, 4))
         by_key = {one["_id"]: one for one in await whole(storage)}
     assert_exact(by_key)
+
+
+async def test_what_lies_below_the_floor_is_never_counted(store_url: str, tmp_path: Path) -> None:
+    """A folder that read the positions long ago finds there what a relay that was overtaken left behind."""
+    async with opened_storage(store_url) as storage:
+        clock = HandClock()
+        await some(on(storage, clock), clock)
+        await relayed(storage)
+        while await Folder(storage).step():
+            pass
+        before = await whole(storage)
+        events = await storage.read_log(dict.fromkeys(range(4), 0), 10)
+        clock.advance(days=9)
+        assert await retention(storage, tmp_path / "archive", clock=clock).once()
+        cut = [one for one, floor in enumerate(await storage.floors()) if floor]
+        with raw(store_url) as behind:
+            for one in cut:
+                behind.put_event(one, 1, {**events[one][0], "intentId": "ghost", "userId": "ghost.near"})
+        assert cut and await Folder(Late(storage)).step() < sum(map(len, events.values()))
+        assert await whole(storage) == before
+
+
+class Late:
+    """A storage as one saw it before anything was folded."""
+
+    def __init__(self, inner: Storage) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def kept(self, kind: str, keys: Any) -> Any:
+        found = await self._inner.kept(kind, keys)
+        return {key: one for key, one in found.items() if not key.startswith("position:")}
 
 
 async def test_of_many_documents_kept_at_once_each_is_told_apart(store_url: str) -> None:

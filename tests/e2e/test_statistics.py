@@ -38,6 +38,14 @@ async def test_statistics_and_history_of_a_user(shape: Shape, capsys: pytest.Cap
     asked = {"user": wallet.account_id, "period": "hour"}
     async with shape.session.get(f"{shape.http}/api/statistics", params=asked) as response:
         over_http = await response.json()
+    asked["since"] = "2020-01-01T00:00:00Z"
+    async with shape.session.get(f"{shape.http}/api/statistics", params=asked) as response:
+        problem = await response.json(content_type=None)
+    assert (response.status, problem["reason"], problem["details"][0]["field"]) == (
+        400,
+        "INVALID_FIELD",
+        "since",
+    )
     for one in (over_grpc, over_http):
         one["totals"].pop("end")
         one.pop("solvers"), one.pop("total")  # everybody's move on meanwhile
