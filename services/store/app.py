@@ -39,10 +39,10 @@ async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
 
     Raises CannotOpen where another start would meet the same, IntentError where the database is away.
     """
-    url = settings.database_url
+    url, path = settings.database_url, settings.sqlite_path
     storage: SqliteStorage | MongoStorage
-    if url.startswith("sqlite:///"):
-        storage = SqliteStorage(Path(url.removeprefix("sqlite:///")))
+    if path is not None:
+        storage = SqliteStorage(path)
     else:
         storage = MongoStorage(
             url,

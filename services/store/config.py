@@ -1,11 +1,13 @@
 """Settings of the store."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 from services.common.config import ServiceSettings, setting
 
 Driver: TypeAlias = Literal["motor", "pymongo"]
+SQLITE: Final = "sqlite:///"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ class StoreSettings(ServiceSettings):
     )
 
     def check(self) -> str | None:
-        prefixes = ("sqlite:///", "mongodb://", "mongodb+srv://")
+        prefixes = (SQLITE, "mongodb://", "mongodb+srv://")
         if not self.database_url.startswith(prefixes) or self.database_url in prefixes:
             return "DATABASE_URL: sqlite:///path or mongodb://host/database is expected"
         if self.drops_events and not self.events_archive_dir:
@@ -117,6 +119,13 @@ class StoreSettings(ServiceSettings):
                 "for good"
             )
         return None
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """Of the database file; None on MongoDB."""
+        if not self.database_url.startswith(SQLITE):
+            return None
+        return Path(self.database_url.removeprefix(SQLITE))
 
     @property
     def drops_events(self) -> bool:

@@ -400,6 +400,10 @@ class Storage(Protocol):
         """By partition up to `each` events above the sequence given, ascending; partitions without may be absent."""
         ...
 
+    async def renew_identity(self) -> None:
+        """Another `meta.store_id`, of which nobody has cursors: for a store that was restored, before it serves."""
+        ...
+
     async def heads(self) -> Sequence[int]:
         """Newest sequence of each partition."""
         ...

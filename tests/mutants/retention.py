@@ -1,9 +1,10 @@
-"""The log's retention, and its readers and relays in the face of it, without each of their protections."""
+"""The log's retention, those who read and write the log in the face of it, and backups, without their protections."""
 
 from tests.mutants.mutant import Mutant, without
 
 _RACE = "tests/property/test_store_log.py::test_p05_retention_racing_with_relays_loses_and_doubles_nothing"
 _CONTRACT = "tests/contract/test_store_retention.py"
+_BACKUP = "tests/contract/test_store_backup.py"
 _RACES = "tests/contract/test_store_retention_races.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -78,5 +79,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "P5", "a-cursor-beyond-the-end-waits", "services.store.log",
         ("        if any(position > head for", "        if all(position < 0 for"),
         tests=(f"{_CONTRACT}::test_p05_a_cursor_beyond_the_end_is_refused[sqlite]",),
+    ),
+    without(
+        "P1", "a-backup-is-of-many-moments", "services.store.backup.copy",
+        ('        reading.execute("BEGIN")\n', ""),
+        tests=(f"{_BACKUP}::test_p01_a_backup_is_of_one_moment",),
+    ),
+    without(
+        "P1", "a-backup-has-its-name-before-it-is-whole", "services.store.backup.copy",
+        ('    part = target.with_name(target.name + ".part")\n', "    part = target\n"),
+        ("        part.unlink(missing_ok=True)\n", "        pass\n"),
+        tests=(f"{_BACKUP}::test_p01_a_backup_cut_off_anywhere_is_whole_or_not_there",),
+    ),
+    without(
+        "P5", "a-restored-store-keeps-its-identity", "services.store.backup.restore",
+        ("        await storage.renew_identity()\n", ""),
+        tests=(f"{_BACKUP}::test_p05_a_restored_store_is_the_copied_one_under_another_identity",),
     ),
 )  # fmt: skip

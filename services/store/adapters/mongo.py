@@ -7,6 +7,7 @@ that an `_id` is unique and that one document changes at once.
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure
@@ -80,6 +81,17 @@ class MongoStorage(MongoReads):
         self._heads = [0] * self.meta.partitions
         if self.meta.partitions != partitions:
             raise other_partitions(self.meta, partitions)
+
+    async def renew_identity(self) -> None:
+        before, after = self.meta.store_id, secrets.token_hex(8)
+        where = {"_id": "store", "storeId": before}
+        async with reachable():
+            result = await self._on.kept["meta"].update_one(where, {"$set": {"storeId": after}})
+        if result.modified_count != 1:
+            raise CannotOpen(
+                "this store's identity was changed by somebody else meanwhile; nothing was changed"
+            )
+        self.meta = replace(self.meta, store_id=after)
 
     async def close(self) -> None:
         """Close every connection."""

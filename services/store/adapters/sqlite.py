@@ -10,6 +10,7 @@ lets one writer at a time, so that no number is chosen twice. What a reader of t
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +73,12 @@ class SqliteStorage:
         if self.meta.partitions != partitions:
             raise other_partitions(self.meta, partitions)
         self._reader.start()
+
+    async def renew_identity(self) -> None:
+        renewed = replace(self.meta, store_id=secrets.token_hex(8))
+        sql = "UPDATE meta SET value = ? WHERE key = 'store_id'"
+        await self._writer.run(lambda connection: connection.execute(sql, [renewed.store_id]))
+        self.meta = renewed
 
     async def close(self) -> None:
         """Finish what waits."""

@@ -10,7 +10,17 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias
 from services.common.config import load
 from services.common.errors import IntentError
 from services.common.rpc.runtime import one_line
-from services.store.admin import importing, migrate, resolve, verify
+from services.store.admin import (
+    archive,
+    backup,
+    importing,
+    migrate,
+    new_identity,
+    resolve,
+    restore,
+    verify,
+)
+from services.store.backup.copy import BackupRefused
 from services.store.config import StoreSettings
 from services.store.ports import CannotOpen
 
@@ -30,7 +40,16 @@ class Verb(Protocol):
         ...
 
 
-VERBS: Final[Sequence[Verb]] = (migrate, importing, resolve, verify)
+VERBS: Final[Sequence[Verb]] = (
+    migrate,
+    importing,
+    verify,
+    resolve,
+    backup,
+    restore,
+    new_identity,
+    archive,
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,6 +88,6 @@ def main(argv: Sequence[str], *, prog: str | None = None) -> int:
         return asyncio.run(_run(args.run, args, settings))
     except KeyboardInterrupt:
         return 130
-    except (CannotOpen, IntentError, OSError) as error:
+    except (BackupRefused, CannotOpen, IntentError, OSError) as error:
         print(f"{prog} {args.verb}: {one_line(error)}", file=sys.stderr)
         return USAGE if isinstance(error, CannotOpen) else FAILED

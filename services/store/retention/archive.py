@@ -8,17 +8,16 @@ import asyncio
 import gzip
 import hashlib
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from bson import json_util
 
+from services.store.durable import SUM, sum_line, sync_folder, write_durably
 from services.store.ports import CannotOpen, Document
 
 SUFFIX: Final = ".jsonl.gz"
-SUM: Final = ".sha256"
 LEVEL: Final = 6
 """Of compression: an event takes about 40 bytes."""
 
@@ -75,38 +74,12 @@ class Folder:
             )
         data = gzip.compress(text, LEVEL, mtime=0)
         # the checksum first: a file that has its name has its checksum too
-        write_durably(target.with_name(target.name + SUM), sum_line(data, target.name))
+        write_durably(
+            target.with_name(target.name + SUM), sum_line(hashlib.sha256(data).hexdigest(), target.name)
+        )
         write_durably(target, data)
         sync_folder(self._folder)
         return target.name
-
-
-def sum_line(data: bytes, name: str) -> bytes:
-    """As sha256sum writes it."""
-    return f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode()
-
-
-def write_durably(target: Path, data: bytes) -> None:
-    """Under a name of its own first; what has the target's name is whole. The folder is not synced."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Names in it outlive a power cut from here on."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _line(event: Document) -> bytes:

@@ -1,7 +1,6 @@
 """Archived files read again: is each whole, and is a run of events missing between them?"""
 
 import gzip
-import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +10,9 @@ from typing import Final
 
 from bson import json_util
 
+from services.store.durable import differs
 from services.store.ports import Document
-from services.store.retention.archive import SUFFIX, SUM
+from services.store.retention.archive import SUFFIX
 
 _NAME: Final = re.compile(r"([0-9a-f]{16})-(\d{5})-(\d{19})-(\d{19})" + re.escape(SUFFIX))
 _OPTIONS: Final = json_util.RELAXED_JSON_OPTIONS.with_options(tz_aware=True)
@@ -76,15 +76,8 @@ def events(run: ArchivedRun) -> Iterator[Document]:
 def check(path: Path) -> ArchivedRun:
     """Its checksum, its name, every line. Raises Damaged, OSError."""
     run = named(path)
-    beside = path.with_name(path.name + SUM)
-    try:
-        told = beside.read_text("ascii").split()
-    except (FileNotFoundError, UnicodeDecodeError):
-        raise Damaged(f"{beside.name} is missing or not a checksum") from None
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if told != [digest, path.name]:
-        raise Damaged(f"its checksum is not the one in {beside.name}")
+    if (why := differs(path)) is not None:
+        raise Damaged(why)
     for _ in events(run):
         pass
     return run
