@@ -23,12 +23,16 @@ def seconds(index: int) -> float:
     return 0.0 if index == 0 else math.exp((index - 0.5) * _LOG) / 1000
 
 
-def quantile(buckets: Mapping[int, int], part: float) -> float:
-    """Seconds that `part` (0 to 1) of all took at most; 0 of none."""
-    rank = max(1, math.ceil(part * sum(buckets.values())))
+def quantiles(buckets: Mapping[int, int], *parts: float) -> list[float]:
+    """Seconds that each of `parts` (0 to 1, ascending) of all took at most; 0 of none."""
+    total = sum(buckets.values())
+    ranks = [max(1, math.ceil(part * total)) for part in parts]
+    found: list[float] = []
     passed = 0
     for index in sorted(buckets):
         passed += buckets[index]
-        if passed >= rank:
-            return seconds(index)
-    return 0.0
+        while len(found) < len(ranks) and passed >= ranks[len(found)]:
+            found.append(seconds(index))
+        if len(found) == len(ranks):
+            break
+    return found + [0.0] * (len(ranks) - len(found))

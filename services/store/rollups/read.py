@@ -1,5 +1,6 @@
 """Answers from the roll-ups."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -17,7 +18,8 @@ MOST_PRINCIPALS: Final = 1000
 """Under whom a user's intents are looked for where no principal is named."""
 EARLIEST: Final = keys.EPOCH
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
-_PORTION: Final = 500
+_PORTION: Final = 100
+"""Documents read, merged or shown before others have their turn."""
 _END: Final = 10**11 - 1
 
 
@@ -40,16 +42,17 @@ class Reader:
         moment = now(self._clock)
         first = keys.number(query.since or whole.first or moment, unit)
         end = _raised(query.until or max(moment, query.since or moment), unit)
+        periods: list[PeriodStatistics] = []
         if query.period is not None:
             _check_span(end - first, query.period)
+            totals = Tally()
             tallies = await self._periods(scopes, unit, first, end)
-            totals = merged(tallies.values())
-            periods = [
-                one.period(keys.start(number, unit), keys.start(number + 1, unit))
-                for number, one in sorted(tallies.items())
-            ]
+            for number, one in sorted(tallies.items()):
+                totals.merge(one)
+                periods.append(one.period(keys.start(number, unit), keys.start(number + 1, unit)))
+                if len(periods) % _PORTION == 0:
+                    await asyncio.sleep(0)
         else:
-            periods = []
             open_ = query.since is None and query.until is None
             totals = whole if open_ else merged([one async for one in self._between(scopes, first, end)])
         return counts, totals.period(keys.start(first, unit), keys.start(max(end, first), unit)), periods
@@ -87,7 +90,11 @@ class Reader:
             while at < last:
                 documents = await self._storage.kept_between(keys.KIND, at, last, _PORTION)
                 for document in documents:
-                    found.setdefault(keys.number_of(document["_id"]), Tally()).merge(tally_of(document))
+                    number, tally = keys.number_of(document["_id"]), tally_of(document)
+                    if number in found:
+                        found[number].merge(tally)
+                    else:
+                        found[number] = tally
                 if len(documents) < _PORTION:
                     break
                 at = keys.period_key(scope, unit, keys.number_of(documents[-1]["_id"]) + 1)

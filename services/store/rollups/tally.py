@@ -8,7 +8,7 @@ from typing import Final
 from services.common.domain.lifecycle import Status
 from services.common.domain.statistics import PeriodStatistics, SolverStatistics, TimeToStatus, TokenVolume
 from services.store.ports import Document
-from services.store.rollups.histogram import quantile
+from services.store.rollups.histogram import quantiles
 from services.store.rollups.moves import Move
 
 MOST_NAMES: Final = 100
@@ -173,17 +173,7 @@ class Tally:
             completed=self.completed,
             failed=self.failed,
             volumes=tuple(volumes),
-            times=tuple(
-                TimeToStatus(
-                    status=status,
-                    count=sum(buckets.values()),
-                    p50=quantile(buckets, 0.5),
-                    p90=quantile(buckets, 0.9),
-                    p99=quantile(buckets, 0.99),
-                )
-                for status in Status
-                if (buckets := self.times.get(status))
-            ),
+            times=tuple(_time(status, buckets) for status in Status if (buckets := self.times.get(status))),
             gas_used=self.gas,
             total_cost=self.cost,
             failures=tuple(failures),
@@ -218,6 +208,11 @@ def tally_of(document: Document) -> Tally:
         held.by_name.update({key: [first, *map(int, rest)] for key, first, *rest in document.get(name, ())})
         held.others = document.get(f"{name}Other", 0)
     return tally
+
+
+def _time(status: Status, buckets: dict[int, int]) -> TimeToStatus:
+    p50, p90, p99 = quantiles(buckets, 0.5, 0.9, 0.99)
+    return TimeToStatus(status=status, count=sum(buckets.values()), p50=p50, p90=p90, p99=p99)
 
 
 def _without_zeros(counts: dict[Status, int]) -> dict[Status, int]:
