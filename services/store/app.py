@@ -42,7 +42,7 @@ async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
     url, path = settings.database_url, settings.sqlite_path
     storage: SqliteStorage | MongoStorage
     if path is not None:
-        storage = SqliteStorage(path)
+        storage = SqliteStorage(path, lock_ms=settings.database_timeout_ms)
     else:
         storage = MongoStorage(
             url,
@@ -56,17 +56,16 @@ async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
             await storage.open(settings.partitions)
             await schema.check(storage)
         except IntentError as error:
-            raise _not_now(url, error) from error
+            raise _not_now(path, error) from error
         yield storage
     finally:
         await storage.close()
 
 
-def _not_now(url: str, error: IntentError) -> Exception:
+def _not_now(path: Path | None, error: IntentError) -> Exception:
     """Why there is no store, in one line."""
-    if url.startswith("sqlite:///"):
-        why = error.__cause__ or error.message
-        return CannotOpen(f"DATABASE_URL: {url.removeprefix('sqlite:///')} cannot be used: {why}")
+    if path is not None:
+        return CannotOpen(f"DATABASE_URL: {path} cannot be used: {error.__cause__ or error.message}")
     return IntentError(
         error.reason,
         "DATABASE_URL: this database does not answer, or not as one that can be used; start it, or correct the "

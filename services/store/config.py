@@ -50,7 +50,7 @@ class StoreSettings(ServiceSettings):
         unit="ms",
         minimum=50,
         maximum=600_000,
-        help="Longest wait for MongoDB's answer on a connection",
+        help="Longest wait for MongoDB's answer on a connection, or for an SQLite file that another process has locked",
     )
     database_pool_size: int = setting(
         64, unit="connections", minimum=1, maximum=10_000, help="Most connections to a MongoDB server"

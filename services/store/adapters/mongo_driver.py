@@ -32,6 +32,9 @@ from services.store.ports import Document
 DATABASE: Final = "intents"
 """Where the URL names none."""
 
+_FAREWELL: Final = 1.0
+"""Seconds."""
+
 T = TypeVar("T")
 
 
@@ -76,10 +79,13 @@ class Client:
         return Collection(self._database[name], self._calls)
 
     async def close(self) -> None:
-        """Close every connection."""
-        closing = self._client.close()
-        if inspect.isawaitable(closing):
-            await closing
+        """Close every connection; what was left behind ends with them."""
+        # the server is told of sessions that end: one that hangs is not waited for
+        with pymongo.timeout(_FAREWELL):
+            if inspect.iscoroutinefunction(self._client.close):
+                await self._client.close()
+            else:
+                await asyncio.to_thread(self._client.close)
         await self._calls.close()
 
 
@@ -145,7 +151,7 @@ class Calls:
     async def close(self) -> None:
         """After the client was closed: see what was left behind end."""
         if self._running:
-            await asyncio.wait(self._running, timeout=self._most)
+            await asyncio.wait(self._running, timeout=_FAREWELL)
 
 
 class Cursor:

@@ -21,7 +21,7 @@ from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.sqlite_program import Run
 from services.store.adapters.sqlite_rows import (
     documents,
-    find,
+    find_any,
     floor,
     kept,
     kept_between,
@@ -49,13 +49,14 @@ T = TypeVar("T")
 
 
 class SqliteStorage:
-    """`services.store.ports.Storage` on one file."""
+    """`services.store.ports.Storage` on one file. `lock_ms`: longest wait for another process that has it locked."""
 
     outbox: Outbox | None = None
     strangers: Strangers | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lock_ms: int = 5_000) -> None:
         self._path = path
+        self._lock_ms = lock_ms
         self.meta = Meta(store_id="0" * 16, partitions=1)
         self.on_events: Callable[[], None] = lambda: None
         self._writer = Worker("store-writer", self._connect_writer, transactional=True)
@@ -63,16 +64,17 @@ class SqliteStorage:
         self.scans: Scans = SqliteScans(self._reader)
 
     async def open(self, partitions: int) -> None:
-        """Create or open the file. Raises CannotOpen."""
+        """Create or open the file. Raises CannotOpen, IntentError."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.parent.is_dir():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer.start()
-        except (OSError, sqlite3.Error) as error:
-            raise CannotOpen(f"DATABASE_URL: {self._path} cannot be opened: {error}") from error
-        self.meta = await self._writer.run(lambda connection: _meta(connection, partitions))
+            self.meta = await self._writer.run(lambda connection: _meta(connection, partitions))
+            self._reader.start()
+        except (OSError, ValueError, sqlite3.Error) as error:
+            raise CannotOpen(f"DATABASE_URL: {self._path} cannot be used: {error}") from error
         if self.meta.partitions != partitions:
             raise other_partitions(self.meta, partitions)
-        self._reader.start()
 
     async def renew_identity(self) -> None:
         renewed = replace(self.meta, store_id=secrets.token_hex(8))
@@ -90,15 +92,24 @@ class SqliteStorage:
         """Transactions so far; fewer than writes where they were gathered."""
         return self._writer.groups
 
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute(f"PRAGMA busy_timeout={self._lock_ms}")
+        return connection
+
     def _connect_writer(self) -> sqlite3.Connection:
-        connection = _connect(self._path)
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection = self._connect()
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.NotSupportedError(f"a file that can have a write-ahead log is needed, not {mode}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.executescript(SCHEMA)
         return connection
 
     def _connect_reader(self) -> sqlite3.Connection:
-        connection = _connect(self._path)
+        connection = self._connect()
         connection.execute("PRAGMA query_only=ON")
         return connection
 
@@ -110,7 +121,7 @@ class SqliteStorage:
         return result
 
     async def find(self, intent_ids: Sequence[str]) -> Mapping[str, Document]:
-        return await self._reader.run(lambda connection: find(connection, intent_ids))
+        return await self._reader.run(lambda connection: find_any(connection, intent_ids))
 
     async def requests(self, keys: Sequence[str]) -> Mapping[str, Reservation]:
         return await self._reader.run(lambda connection: reservations(connection, "requests", keys))
@@ -154,12 +165,6 @@ class SqliteStorage:
     async def floors(self) -> Sequence[int]:
         partitions = range(self.meta.partitions)
         return await self._reader.run(lambda connection: [floor(connection, one) for one in partitions])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute("PRAGMA busy_timeout=5000")
-    return connection
 
 
 def _meta(connection: sqlite3.Connection, partitions: int) -> Meta:

@@ -11,9 +11,10 @@ from services.store.adapters.sqlite_rows import (
     COLUMNS,
     MOVING,
     columns,
-    documents,
     due_of_users,
     find,
+    find_any,
+    first_readable,
     kept,
     kept_between,
     moving_columns,
@@ -66,8 +67,8 @@ _DROP: Final = (
 )
 _REFILE: Final = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"  # noqa: S608
 
-DUE: Final = "SELECT document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?"
-OWNED: Final = "SELECT document FROM intents WHERE lease_owner = ? ORDER BY next_action_ms LIMIT ?"
+DUE: Final = "SELECT id, document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?"
+OWNED: Final = "SELECT id, document FROM intents WHERE lease_owner = ? ORDER BY next_action_ms LIMIT ?"
 
 
 class Run:
@@ -111,15 +112,16 @@ class Run:
             case Due():
                 reserved = operation.reserved_for
                 return (
-                    self._intents(connection, OWNED, [reserved, operation.limit]) if reserved else [],
-                    self._intents(connection, DUE, [ms(operation.now), operation.limit]),
+                    self._intents(connection, OWNED, reserved, operation.limit) if reserved else [],
+                    self._intents(connection, DUE, ms(operation.now), operation.limit),
                 )
             case DueOfUsers():
                 heads, upto = due_of_users(connection, ms(operation.now), operation.after, operation.users)
-                read: dict[str, Document] = self._do(connection, Find(heads))
-                return Heads([read[one] for one in heads], upto)
+                read = find_any(connection, [one for one in heads if one not in self._read])
+                self._read |= {one: document for one, document in read.items() if len(document) > 1}
+                return Heads([self._read[one] for one in heads if one in self._read], upto)
             case OwnedBy():
-                return self._intents(connection, OWNED, [operation.owner, operation.limit])
+                return self._intents(connection, OWNED, operation.owner, operation.limit)
             case Tally():
                 for ended in operation.ended:
                     _tally(connection, ended)
@@ -163,8 +165,9 @@ class Run:
         self._publish(connection, document, outbox)
         return document
 
-    def _intents(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:
-        found = documents(connection, sql, values)
+    def _intents(self, connection: sqlite3.Connection, sql: str, value: Any, limit: int) -> list[Document]:
+        # as many as it takes to find `limit` that can be read
+        found = first_readable(connection, sql, [value, -1], limit)
         self._read |= {document["_id"]: document for document in found}
         return found
 

@@ -1,14 +1,17 @@
 """Rows of the SQLite store <-> documents, reservations, standings."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from bson import decode
 from bson.codec_options import CodecOptions
+from bson.errors import InvalidBSON
 
 from services.common.clock import from_ns, to_ns
 from services.common.domain.outcomes import ListQuery
+from services.common.errors import IntentError, Reason
 from services.store.model import PageKey, floor_key
 from services.store.ports import Document, Reservation, Standing
 
@@ -28,6 +31,7 @@ MOVING: Final = ("status", "next_action_ms", "lease_owner")
 COLUMNS: Final = ("principal", "content_hash", "created_ms", "user_id", "action", *MOVING)
 """All columns beside an intent's document; every one follows from it."""
 
+_DOCUMENTS: Final = "SELECT id, document FROM intents WHERE id IN"
 _RESERVED: Final = {
     "requests": "SELECT key, intent_id, content_hash FROM requests WHERE key IN",
     "nonces": "SELECT key, intent_id, content_hash FROM nonces WHERE key IN",
@@ -120,8 +124,40 @@ def rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[
 
 
 def find(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Document]:
-    found = rows(connection, "SELECT id, document FROM intents WHERE id IN", intent_ids)
-    return {intent_id: decode(document, OPTIONS) for intent_id, document in found}
+    """Raises IntentError CORRUPT_RECORD for one whose bytes are broken."""
+    found = rows(connection, _DOCUMENTS, intent_ids)
+    return {intent_id: _decoded(intent_id, document) for intent_id, document in found}
+
+
+def find_any(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Document]:
+    """As find, but one whose bytes are broken is a document that has an `_id` and nothing else."""
+    return dict(with_ids(rows(connection, _DOCUMENTS, intent_ids)))
+
+
+def with_ids(found: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Document]]:
+    """Documents by id; those whose bytes are broken have an `_id` and nothing else."""
+    for intent_id, document in found:
+        try:
+            yield intent_id, _decoded(intent_id, document)
+        except IntentError:
+            yield intent_id, {"_id": intent_id}
+
+
+def first_readable(
+    connection: sqlite3.Connection, sql: str, values: Sequence[Any], limit: int
+) -> list[Document]:
+    """Of the documents that `sql` selects with their ids: one whose bytes are broken must not hold up all others."""
+    found = (one for _, one in with_ids(connection.execute(sql, values)) if len(one) > 1)
+    return list(islice(found, limit))
+
+
+def _decoded(intent_id: str, document: bytes) -> Document:
+    try:
+        return decode(document, OPTIONS)
+    except InvalidBSON as error:
+        raise IntentError(
+            Reason.CORRUPT_RECORD, "A stored intent cannot be read.", metadata={"intent_id": intent_id[:128]}
+        ) from error
 
 
 def standing(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Standing]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from bson import decode
+from bson.errors import InvalidBSON
 
-from services.store.adapters.sqlite_rows import COLUMNS, OPTIONS, columns, documents, rows
+from services.store.adapters.sqlite_rows import COLUMNS, OPTIONS, columns, rows, with_ids
 from services.store.adapters.sqlite_worker import Worker
 from services.store.ports import Document
 
@@ -19,15 +20,18 @@ class SqliteScans:
         self._reader = reader
 
     async def intents(self, after: str, limit: int) -> Sequence[Document]:
-        sql = "SELECT document FROM intents WHERE id > ? ORDER BY id LIMIT ?"
-        return await self._reader.run(lambda connection: documents(connection, sql, [after, limit]))
+        sql = "SELECT id, document FROM intents WHERE id > ? ORDER BY id LIMIT ?"
+        found = await self._reader.run(lambda connection: connection.execute(sql, [after, limit]).fetchall())
+        return [document for _, document in with_ids(found)]
 
     async def log(self, partition: int, after: int, limit: int) -> Sequence[tuple[int, Document]]:
         sql = "SELECT sequence, document FROM events WHERE partition = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-        found = await self._reader.run(
-            lambda connection: connection.execute(sql, [partition, after, limit]).fetchall()
+        return await self._reader.run(
+            lambda connection: [
+                (sequence, decode(document, OPTIONS))
+                for sequence, document in connection.execute(sql, [partition, after, limit])
+            ]
         )
-        return [(sequence, decode(document, OPTIONS)) for sequence, document in found]
 
     async def misfiled(self, intent_ids: Sequence[str]) -> Sequence[str]:
         found = await self._reader.run(lambda connection: rows(connection, _FILED, intent_ids))
@@ -35,7 +39,7 @@ class SqliteScans:
         for intent_id, document, *filed in found:
             try:
                 agrees = tuple(filed) == columns(decode(document, OPTIONS))
-            except (KeyError, TypeError, AttributeError):
+            except (KeyError, TypeError, AttributeError, InvalidBSON):
                 agrees = False
             if not agrees:
                 odd.append(intent_id)

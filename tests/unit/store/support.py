@@ -35,6 +35,7 @@ from services.store.config import StoreSettings
 from services.store.observe import StoreMeters
 from services.store.ports import Operation, Program, Storage
 from services.store.service import Store as StoreService
+from services.store.verify.run import verify
 from tests.conftest import SPOKEN
 from tests.harness.servers import driver_for, spoken_to_with
 from tests.harness.wait import eventually
@@ -305,6 +306,14 @@ async def logged(store: Store, count: int) -> list[Any]:
     events = await eventually(enough)
     assert events is not None
     return events
+
+
+async def sound(url: str) -> bool:
+    """`verify` finds nothing; True if nothing is on its way to the log either."""
+    async with opened_storage(url) as storage:
+        found = await verify(storage, SystemClock(), progress=lambda what, count: None)
+    assert found.findings.kept == []
+    return found.waiting == 0
 
 
 class Crash(Exception):
