@@ -70,9 +70,9 @@ async def test_p01_no_url_weakens_writes_and_reads(any_mongo: str, commands: lis
 
 
 async def test_a_call_carries_its_callers_deadline(any_mongo: str, commands: list[dict[str, Any]]) -> None:
-    async with opened(any_mongo) as bench:
+    async with opened(any_mongo, database_timeout_ms=300_000) as bench:
         commands.clear()
-        with deadline_scope(3):
+        with deadline_scope(20):
             await bench.store.create([new("with-a-deadline")])
         carried = [
             one["maxTimeMS"]
@@ -80,19 +80,19 @@ async def test_a_call_carries_its_callers_deadline(any_mongo: str, commands: lis
             if one[""] == "insert" and "with-a-deadline" in str(one["documents"])
         ]
         # requests are none: nonce, then intent
-        assert len(carried) >= 2 and all(0 < one <= 3_000 for one in carried)
+        assert len(carried) >= 2 and all(0 < one <= 20_000 for one in carried)
         commands.clear()
         await bench.store.create([new("without")])
         assert not [one for one in commands if one[""] == "insert" and "maxTimeMS" in one]
 
 
 async def test_no_call_takes_longer_than_one_may(any_mongo: str, commands: list[dict[str, Any]]) -> None:
-    async with opened(any_mongo, database_timeout_ms=2_000) as bench:
+    async with opened(any_mongo, database_timeout_ms=20_000) as bench:
         commands.clear()
         with deadline_scope(600):
             await bench.store.create([new()])
         limits = [one["maxTimeMS"] for one in commands if one[""] == "insert" and "maxTimeMS" in one]
-        assert limits and all(one <= 2_000 for one in limits)
+        assert limits and all(one <= 20_000 for one in limits)
 
 
 async def test_a_deadline_that_has_passed_asks_nothing(
@@ -111,7 +111,7 @@ async def test_the_relay_works_within_nobodys_deadline(
 ) -> None:
     async with opened(any_mongo, relay_poll_ms=600_000) as bench:
         commands.clear()
-        with deadline_scope(5):
+        with deadline_scope(20):
             await bench.store.create([new()])
         await logged(bench.store, 1)
         events = [one for one in commands if one[""] == "insert" and one["insert"] == "events"]
