@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant, without
 _RACE = "tests/property/test_store_log.py::test_p05_retention_racing_with_relays_loses_and_doubles_nothing"
 _CONTRACT = "tests/contract/test_store_retention.py"
 _BACKUP = "tests/contract/test_store_backup.py"
+_WATCHED = "tests/rpc/test_watch_past_retention.py::test_p05_a_watcher_whose_place_is_gone_gets_latest_states_conflated"
 _RACES = "tests/contract/test_store_retention_races.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -94,6 +95,11 @@ MUTANTS: tuple[Mutant, ...] = (
     without(
         "P5", "a-restored-store-keeps-its-identity", "services.store.backup.restore",
         ("        await storage.renew_identity()\n", ""),
-        tests=(f"{_BACKUP}::test_p05_a_restored_store_is_the_copied_one_under_another_identity",),
+        tests=(_WATCHED,),
+    ),
+    without(
+        "P5", "a-feed-does-not-begin-anew", "services.notifier.feed",
+        ("                if error.reason is not Reason.CURSOR_EXPIRED:\n", "                if error:\n"),
+        tests=(_WATCHED,),
     ),
 )  # fmt: skip
