@@ -264,3 +264,36 @@ async def test_an_archived_file_that_is_damaged_is_told(tmp_path: Path) -> None:
         with pytest.raises(ArchiveRefused, match="holds other events"):
             await Folder(folder, run.store_id).put(run.partition, stored)
         assert first.read_bytes() == b"other"
+
+
+async def test_while_retention_drops_verify_finds_nothing_that_is_not_there(
+    store_url: str, tmp_path: Path
+) -> None:
+    clock, folder, done = HandClock(), tmp_path / "archive", asyncio.Event()
+    policy = Policy(keep=None, count=1)
+    async with (
+        opened(store_url, clock, rollup_interval_ms=10) as made,
+        opened_storage(store_url) as storage,
+    ):
+
+        async def write(lane: int) -> None:
+            number = 0
+            while not done.is_set():
+                await moved(made.store, failure(await created(made.store, f"{lane}-{number}")))
+                number += 1
+
+        async def drop() -> int:
+            dropped = 0
+            while not done.is_set():
+                dropped += await retention(made.store._storage, folder, policy, clock).once()
+            return dropped
+
+        writers = [asyncio.create_task(write(lane)) for lane in range(3)]
+        dropping = asyncio.create_task(drop())
+        try:
+            for _ in range(8):
+                await nothing_wrong(storage)
+        finally:
+            done.set()
+            dropped, *_ = await asyncio.gather(dropping, *writers)
+        assert dropped > 0

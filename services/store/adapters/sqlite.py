@@ -22,7 +22,7 @@ from services.store.adapters.sqlite_program import Run
 from services.store.adapters.sqlite_rows import (
     documents,
     find_any,
-    floor,
+    floors,
     kept,
     kept_between,
     newest,
@@ -163,8 +163,7 @@ class SqliteStorage:
         return await self._reader.run(lambda connection: [newest(connection, one) for one in partitions])
 
     async def floors(self) -> Sequence[int]:
-        partitions = range(self.meta.partitions)
-        return await self._reader.run(lambda connection: [floor(connection, one) for one in partitions])
+        return await self._reader.run(lambda connection: floors(connection, self.meta.partitions))
 
 
 def _meta(connection: sqlite3.Connection, partitions: int) -> Meta:

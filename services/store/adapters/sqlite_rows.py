@@ -65,11 +65,11 @@ def newest(connection: sqlite3.Connection, partition: int) -> int:
     return row[0] or 0
 
 
-def floor(connection: sqlite3.Connection, partition: int) -> int:
-    """Sequence up to which a partition's events are dropped."""
-    key = floor_key(partition)
-    found = kept(connection, "meta", [key])
-    return int(found[key]["sequence"]) if key in found else 0
+def floors(connection: sqlite3.Connection, partitions: int) -> list[int]:
+    """By partition the sequence up to which its events are dropped."""
+    keys = [floor_key(partition) for partition in range(partitions)]
+    found = kept(connection, "meta", keys)
+    return [int(found[key]["sequence"]) if key in found else 0 for key in keys]
 
 
 def documents(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:
