@@ -13,6 +13,7 @@ def add(commands: options.Commands) -> None:
         "admin",
         help="work on the store's database (DATABASE_URL): migrate, verify, backup and more",
         add_help=False,
+        prefix_chars="\0",  # of no argument: else argparse looks at a first one with a dash, `--help`, itself
     )
     admin.add_argument("arguments", nargs=argparse.REMAINDER)
     admin.set_defaults(run=run_admin, json=False)

@@ -122,6 +122,14 @@ async def test_help_lists_every_exit_code(terminal: Terminal) -> None:
         assert f"{number} " in out and meaning in out
 
 
+@pytest.mark.parametrize("argument", ["--help", "-h"])
+async def test_help_of_admin_is_the_stores(argument: str) -> None:
+    argv = [sys.executable, "-m", "services.cli.main", "admin", argument]
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: intents admin ") and "verify" in done.stdout
+
+
 async def test_ctrl_c_ends_a_watch_without_a_word(tmp_path: Path) -> None:
     async def life(request: Any, context: Any) -> Any:
         yield event("a", 1)
