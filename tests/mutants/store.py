@@ -111,7 +111,7 @@ def _number_not_written_down() -> None:
 def _gaps_are_skipped() -> None:
     from services.store import log
 
-    log._unbroken = lambda events, after: list(events)
+    log.unbroken = lambda events, after: list(events)
 
 
 def _nonces_are_free() -> None:
