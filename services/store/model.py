@@ -170,5 +170,9 @@ def decode_page_token(query: ListQuery) -> PageKey | None:
 
 
 def _filters(query: ListQuery) -> bytes:
-    text = joined(query.principal, query.user_id, query.status or "", query.action)
+    parts = [query.principal, query.user_id, query.status or "", query.action]
+    times = ["" if one is None else str(to_ns(one)) for one in (query.created_since, query.created_until)]
+    later = [query.token, query.solver_id, query.transaction_hash, *times]
+    # lists without these have the tokens that earlier versions gave
+    text = joined(*parts, *(later if any(later) else ()))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]

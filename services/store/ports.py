@@ -341,6 +341,14 @@ class Strangers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """`ended_at`: the last record looked at, where `most` were before the page was full; there may be more."""
+
+    documents: Sequence[Document]
+    ended_at: PageKey | None = None
+
+
 class Scans(Protocol):
     """Everything there is, in portions by key: what verifying and migrating read. Each portion is as it stood then."""
 
@@ -380,8 +388,9 @@ class Storage(Protocol):
         """Requests by key."""
         ...
 
-    async def page(self, query: ListQuery, after: PageKey | None, limit: int) -> Sequence[Document]:
-        """Newest first by (createdAt, _id), strictly after `after`."""
+    async def page(self, query: ListQuery, after: PageKey | None, limit: int, most: int) -> PageRead:
+        """Newest first by (createdAt, _id), strictly after `after`; `most`: records looked at for filters that no index
+        serves (services/store/listing.py)."""
         ...
 
     async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:

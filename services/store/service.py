@@ -27,6 +27,7 @@ from services.common.observe import logs, trace
 from services.store.claiming import HANDED, Turns, claiming, handing_over, releasing, renewing
 from services.store.creating import Draft, creating, draft
 from services.store.document import record_of
+from services.store.listing import LOOKED_AT, check_range
 from services.store.log import LogReader
 from services.store.model import (
     MAX_PAGE,
@@ -63,10 +64,12 @@ class Store:
         *,
         event_poll: float = 0.2,
         fold_every: float = 1.0,
+        looked_at: int = LOOKED_AT,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._meters = meters
+        self._looked_at = looked_at
         self._log = LogReader(storage, clock, poll=event_poll)
         self._folder = Folder(storage)
         self._folding = Folding(self._folder, clock, every=fold_every)
@@ -135,14 +138,17 @@ class Store:
 
     async def list(self, query: ListQuery) -> IntentPage:
         check_batch(query.page_size, most=MAX_PAGE)
+        check_range(query)
         after = decode_page_token(query)
         with trace.span("store.list"):
-            documents = await self._storage.page(query, after, query.page_size + 1)
-        records = tuple(record_of(document) for document in documents[: query.page_size])
-        token = ""
-        if len(documents) > query.page_size:
-            token = encode_page_token(query, PageKey(records[-1].created_at, records[-1].intent_id))
-        return IntentPage(records=records, next_page_token=token)
+            read = await self._storage.page(query, after, query.page_size + 1, self._looked_at)
+        records = tuple(record_of(document) for document in read.documents[: query.page_size])
+        last = read.ended_at
+        if len(read.documents) > query.page_size:
+            last = PageKey(records[-1].created_at, records[-1].intent_id)
+        return IntentPage(
+            records=records, next_page_token="" if last is None else encode_page_token(query, last)
+        )
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         check_times(query)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from services.common.domain.lifecycle import Status
-from services.store.adapters.sqlite_schema import SCHEMA as SCHEMA_SQL
+from services.store.adapters.sqlite_schema import prepare
 from services.store.document import SCHEMA
 from services.store.model import decode_cursor
 from services.store.ports import Storage
@@ -304,7 +304,7 @@ def test_every_kind_of_difference_is_planted(base: Base, tmp_path: Path) -> None
     for number, case in enumerate(CASES):
         url = f"sqlite:///{tmp_path / str(number)}.db"
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            connection.executescript(SCHEMA_SQL)
+            prepare(connection)
         with raw(url) as behind:
             base.load(behind)
             planted |= {kind for kind, _ in case.plant(behind)}
@@ -322,13 +322,25 @@ async def test_a_store_that_is_well_has_no_differences(url: str, base: Base) -> 
         assert decode_cursor(result.cursor, storage.meta.store_id, PARTITIONS) == heads
 
 
-async def test_columns_that_do_not_follow_from_the_document_are_found(tmp_path: Path, base: Base) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE intents SET user_id = 'mallory.near' WHERE id = 'open-1'",
+        "UPDATE intents SET token = 'wBTC' WHERE id = 'open-1'",
+        "UPDATE intents SET solver_id = 'mallory.near' WHERE id = 'open-1'",
+        "INSERT INTO intent_hashes VALUES ('open-1', 'another', 0)",
+    ],
+    ids=["user", "token", "solver", "transaction"],
+)
+async def test_columns_that_do_not_follow_from_the_document_are_found(
+    tmp_path: Path, base: Base, statement: str
+) -> None:
     url = sqlite_url(tmp_path)
     async with opened_storage(url, partitions=PARTITIONS) as storage:
         with raw(url) as behind:
             base.load(behind)
         with sqlite3.connect(tmp_path / "store.db", isolation_level=None) as connection:
-            connection.execute("UPDATE intents SET user_id = 'mallory.near' WHERE id = 'open-1'")
+            connection.execute(statement)
         assert found(await verified(storage)) == [(Kind.DERIVED, "open-1")]
         assert (await verified(storage, repair=True)).findings.repaired == 1
         assert not found(await verified(storage))

@@ -1,10 +1,11 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from tests.mutants import database, retention, store
+from tests.mutants import database, lists, retention, store
 from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
+    *lists.MUTANTS,
     *store.MUTANTS,
     *retention.MUTANTS,
     *database.MUTANTS,

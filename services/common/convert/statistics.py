@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from intents.store.v1 import store_service_pb2 as store_pb
 from intents.v1 import intent_service_pb2 as pb
 from services.common.convert.intents import status_from_proto, status_to_proto
-from services.common.convert.times import moment, timestamp
+from services.common.convert.times import moment, stamp_ns, timestamp
 from services.common.domain.lifecycle import Status
 from services.common.domain.statistics import (
     Period,
@@ -39,9 +39,12 @@ def period_from_proto(number: "pb.StatisticsPeriod.ValueType") -> Period | None:
 
 
 def moment_of(message: object, field: str) -> datetime | None:
-    """A Timestamp field; None where absent. Raises INVALID_FIELD for no date."""
+    """A Timestamp field; None where absent. Raises INVALID_FIELD naming it for no date."""
+    if not message.HasField(field):  # type: ignore[attr-defined]
+        return None
     stamp: Timestamp = getattr(message, field)
-    return moment(stamp) if message.HasField(field) else None  # type: ignore[attr-defined]
+    stamp_ns(stamp, field)
+    return moment(stamp)
 
 
 def query_to_proto(query: StatisticsQuery) -> store_pb.GetStatisticsRequest:

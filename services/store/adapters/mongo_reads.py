@@ -17,10 +17,11 @@ from services.store.adapters.mongo_calls import (
     reservation,
     together,
 )
+from services.store.adapters.mongo_page import read_page
 from services.store.adapters.mongo_schema import Collections
 from services.store.document import event_id
 from services.store.model import PageKey
-from services.store.ports import Document, Reservation
+from services.store.ports import Document, PageRead, Reservation
 
 _AHEAD: Final = 4
 """Events of a partition looked for by their exact ids before a range is read."""
@@ -44,24 +45,9 @@ class MongoReads:
                 for key, one in (await by_id(self._on.reserved["requests"], keys)).items()
             }
 
-    async def page(self, query: ListQuery, after: PageKey | None, limit: int) -> Sequence[Document]:
-        filters = {
-            "principal": query.principal,
-            "userId": query.user_id,
-            "status": query.status.value if query.status else "",
-            "action": query.action,
-        }
-        where: Document = {name: value for name, value in filters.items() if value}
-        # another system's documents are no records before they are adopted
-        where["version"] = {"$gte": 1}
-        if after is not None:
-            same = {"createdAt": after.created_at, "_id": {"$lt": after.intent_id}}
-            # the bound is said on its own, so that the index is entered there
-            where["createdAt"] = {"$lte": after.created_at}
-            where["$or"] = [{"createdAt": {"$lt": after.created_at}}, same]
+    async def page(self, query: ListQuery, after: PageKey | None, limit: int, most: int) -> PageRead:
         async with reachable():
-            newest = [("createdAt", -1), ("_id", -1)]
-            return await self._on.intents.find(where, sort=newest, limit=limit).to_list(None)
+            return await read_page(self._on.intents, query, after, limit, most)
 
     async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         async with reachable():

@@ -28,6 +28,8 @@ INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (
     (("principal", 1), ("status", 1), ("createdAt", -1), ("_id", -1)),
     (("status", 1), ("createdAt", -1), ("_id", -1)),
     (("action", 1), ("createdAt", -1), ("_id", -1)),
+    (("principal", 1), ("tokens", 1), ("createdAt", -1), ("_id", -1)),
+    (("principal", 1), ("executionDetails.solverId", 1), ("createdAt", -1), ("_id", -1)),
 )
 
 

@@ -18,6 +18,8 @@ from services.common.domain.outcomes import (
     ListQuery,
 )
 from services.common.domain.statistics import SolverStatistics
+from services.store.adapters.sqlite_filing import file_portion
+from services.store.adapters.sqlite_page import read_page
 from services.store.adapters.sqlite_program import Run
 from services.store.adapters.sqlite_rows import (
     documents,
@@ -26,11 +28,10 @@ from services.store.adapters.sqlite_rows import (
     kept,
     kept_between,
     newest,
-    page_statement,
     reservations,
 )
 from services.store.adapters.sqlite_scans import SqliteScans
-from services.store.adapters.sqlite_schema import SCHEMA
+from services.store.adapters.sqlite_schema import prepare
 from services.store.adapters.sqlite_worker import Worker
 from services.store.model import PageKey
 from services.store.ports import (
@@ -38,6 +39,7 @@ from services.store.ports import (
     Document,
     Meta,
     Outbox,
+    PageRead,
     Program,
     Reservation,
     Scans,
@@ -75,6 +77,8 @@ class SqliteStorage:
             raise CannotOpen(f"DATABASE_URL: {self._path} cannot be used: {error}") from error
         if self.meta.partitions != partitions:
             raise other_partitions(self.meta, partitions)
+        while await self._writer.run(file_portion):
+            pass
 
     async def renew_identity(self) -> None:
         renewed = replace(self.meta, store_id=secrets.token_hex(8))
@@ -105,7 +109,7 @@ class SqliteStorage:
         if mode != "wal":
             raise sqlite3.NotSupportedError(f"a file that can have a write-ahead log is needed, not {mode}")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(SCHEMA)
+        prepare(connection)
         return connection
 
     def _connect_reader(self) -> sqlite3.Connection:
@@ -126,9 +130,8 @@ class SqliteStorage:
     async def requests(self, keys: Sequence[str]) -> Mapping[str, Reservation]:
         return await self._reader.run(lambda connection: reservations(connection, "requests", keys))
 
-    async def page(self, query: ListQuery, after: PageKey | None, limit: int) -> Sequence[Document]:
-        sql, values = page_statement(query, after)
-        return await self._reader.run(lambda connection: documents(connection, sql, [*values, limit]))
+    async def page(self, query: ListQuery, after: PageKey | None, limit: int, most: int) -> PageRead:
+        return await self._reader.run(lambda connection: read_page(connection, query, after, limit, most))
 
     async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         return await self._reader.run(lambda connection: kept(connection, kind, keys))

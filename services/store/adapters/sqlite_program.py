@@ -7,6 +7,7 @@ from typing import Any, Final
 from bson import encode
 
 from services.store.adapters.single import applied, matches
+from services.store.adapters.sqlite_filing import file_hashes, refile_hashes
 from services.store.adapters.sqlite_rows import (
     COLUMNS,
     MOVING,
@@ -15,12 +16,14 @@ from services.store.adapters.sqlite_rows import (
     find,
     find_any,
     first_readable,
+    hashes,
     kept,
     kept_between,
     moving_columns,
     ms,
     newest,
     reservations,
+    solver,
     standing,
 )
 from services.store.document import event_document
@@ -65,6 +68,7 @@ _DROP: Final = (
     "DELETE FROM events WHERE partition = ? AND sequence IN "
     "(SELECT sequence FROM events WHERE partition = ? AND sequence <= ? ORDER BY sequence LIMIT ?)"
 )
+_SOLVER: Final = "UPDATE intents SET solver_id = ? WHERE id = ?"
 _REFILE: Final = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"  # noqa: S608
 
 DUE: Final = "SELECT id, document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?"
@@ -138,6 +142,7 @@ class Run:
             case Refile():
                 for document in find(connection, operation.intent_ids).values():
                     connection.execute(_REFILE, (*columns(document), document["_id"]))
+                    refile_hashes(connection, document)
                 return None
             case Drop():
                 values = [operation.partition, operation.partition, operation.through, operation.limit]
@@ -150,17 +155,23 @@ class Run:
         cursor = connection.execute(_INSERT, (*columns(document), stored, intent_id))
         if cursor.rowcount == 0:
             return standing(connection, [intent_id])[intent_id]
+        file_hashes(connection, document, set())
         self._publish(connection, document, outbox)
         return None
 
     def _update(self, connection: sqlite3.Connection, write: Any) -> Document | None:
         found: dict[str, Document] = self._do(connection, Find([write.intent_id]))
-        document = found.get(write.intent_id)
-        if document is None or not matches(document, write.where):
+        before = found.get(write.intent_id)
+        if before is None or not matches(before, write.where):
             return None
-        document = applied(document, write.set, write.push)
+        document = applied(before, write.set, write.push)
         outbox, document["outbox"] = document["outbox"], []
         connection.execute(_UPDATE, (*moving_columns(document), encode(document), write.intent_id))
+        if document.get("executionDetails") is not before.get("executionDetails"):
+            # an index is written for each column that is set, changed or not
+            if solver(document) != solver(before):
+                connection.execute(_SOLVER, (solver(document), write.intent_id))
+            file_hashes(connection, document, hashes(before))
         self._read[write.intent_id] = document
         self._publish(connection, document, outbox)
         return document

@@ -10,9 +10,9 @@ from bson.codec_options import CodecOptions
 from bson.errors import InvalidBSON
 
 from services.common.clock import from_ns, to_ns
-from services.common.domain.outcomes import ListQuery
 from services.common.errors import IntentError, Reason
-from services.store.model import PageKey, floor_key
+from services.store.adapters.sqlite_schema import LISTED
+from services.store.model import floor_key
 from services.store.ports import Document, Reservation, Standing
 
 OPTIONS: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
@@ -27,8 +27,8 @@ NEXT_USER: Final = (
 )
 
 MOVING: Final = ("status", "next_action_ms", "lease_owner")
-"""Columns beside an intent's document that moves and leases change."""
-COLUMNS: Final = ("principal", "content_hash", "created_ms", "user_id", "action", *MOVING)
+"""Columns beside an intent's document that moves and leases change, most of the time."""
+COLUMNS: Final = ("principal", "content_hash", "created_ms", "user_id", "action", *LISTED, *MOVING)
 """All columns beside an intent's document; every one follows from it."""
 
 _DOCUMENTS: Final = "SELECT id, document FROM intents WHERE id IN"
@@ -56,8 +56,25 @@ def columns(document: Document) -> tuple[Any, ...]:
         ms(document["createdAt"]),
         document["userId"],
         document["action"],
+        *listed_columns(document),
         *moving_columns(document),
     )
+
+
+def listed_columns(document: Document) -> tuple[Any, ...]:
+    """Values of LISTED."""
+    given, wanted = document["input_token"], document["output_token"]
+    return (given, None if wanted == given else wanted, solver(document))
+
+
+def solver(document: Document) -> str | None:
+    """The column solver_id, the only one of LISTED that a move may change: once or twice in a lifetime."""
+    return (document.get("executionDetails") or {}).get("solverId") or None
+
+
+def hashes(document: Document) -> set[str]:
+    """Of its transactions: rows of intent_hashes."""
+    return {one["hash"] for one in (document.get("executionDetails") or {}).get("transactions") or ()}
 
 
 def newest(connection: sqlite3.Connection, partition: int) -> int:
@@ -74,28 +91,6 @@ def floors(connection: sqlite3.Connection, partitions: int) -> list[int]:
 
 def documents(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Document]:
     return [decode(row[0], OPTIONS) for row in connection.execute(sql, values)]
-
-
-def page_statement(query: ListQuery, after: PageKey | None) -> tuple[str, list[Any]]:
-    """SELECT of a page's documents and its values, without that of its LIMIT. Never sorts, walks one index."""
-    filters = {
-        "user_id": query.user_id,
-        "principal": query.principal,
-        "status": query.status.value if query.status else "",
-        "action": query.action,
-    }
-    given: dict[str, Any] = {name: value for name, value in filters.items() if value}
-    # the narrowest filter's index is walked, with the status in it; a plus keeps the others' out
-    walked = next(iter(given), "")
-    clauses = [f"{'' if name in (walked, 'status') else '+'}{name} = ?" for name in given]
-    values = list(given.values())
-    if after is not None:
-        clauses.append("(created_ms, id) < (?, ?)")
-        values += [ms(after.created_at), after.intent_id]
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    # the names are ours
-    sql = f"SELECT document FROM intents {where} ORDER BY created_ms DESC, id DESC LIMIT ?"  # noqa: S608
-    return sql, values
 
 
 def due_of_users(connection: sqlite3.Connection, now: int, after: str, users: int) -> tuple[list[str], str]:
@@ -126,7 +121,7 @@ def rows(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> list[
 def find(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Document]:
     """Raises IntentError CORRUPT_RECORD for one whose bytes are broken."""
     found = rows(connection, _DOCUMENTS, intent_ids)
-    return {intent_id: _decoded(intent_id, document) for intent_id, document in found}
+    return {intent_id: decoded(intent_id, document) for intent_id, document in found}
 
 
 def find_any(connection: sqlite3.Connection, intent_ids: Sequence[str]) -> dict[str, Document]:
@@ -138,7 +133,7 @@ def with_ids(found: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Document
     """Documents by id; those whose bytes are broken have an `_id` and nothing else."""
     for intent_id, document in found:
         try:
-            yield intent_id, _decoded(intent_id, document)
+            yield intent_id, decoded(intent_id, document)
         except IntentError:
             yield intent_id, {"_id": intent_id}
 
@@ -151,7 +146,8 @@ def first_readable(
     return list(islice(found, limit))
 
 
-def _decoded(intent_id: str, document: bytes) -> Document:
+def decoded(intent_id: str, document: bytes) -> Document:
+    """Raises IntentError CORRUPT_RECORD where its bytes are broken."""
     try:
         return decode(document, OPTIONS)
     except InvalidBSON as error:

@@ -6,10 +6,11 @@ from typing import Final
 from bson import decode
 from bson.errors import InvalidBSON
 
-from services.store.adapters.sqlite_rows import COLUMNS, OPTIONS, columns, rows, with_ids
+from services.store.adapters.sqlite_rows import COLUMNS, OPTIONS, columns, hashes, ms, rows, with_ids
 from services.store.adapters.sqlite_worker import Worker
 from services.store.ports import Document
 
+_HASHES: Final = "SELECT intent_id, hash, made_ms FROM intent_hashes WHERE intent_id IN"
 _FILED: Final = f"SELECT id, document, {', '.join(COLUMNS)} FROM intents WHERE id IN"  # noqa: S608
 
 
@@ -34,11 +35,18 @@ class SqliteScans:
         )
 
     async def misfiled(self, intent_ids: Sequence[str]) -> Sequence[str]:
-        found = await self._reader.run(lambda connection: rows(connection, _FILED, intent_ids))
+        found, noted = await self._reader.run(
+            lambda connection: (rows(connection, _FILED, intent_ids), rows(connection, _HASHES, intent_ids))
+        )
+        beside: dict[str, set[tuple[str, int]]] = {}
+        for intent_id, transaction_hash, made_ms in noted:
+            beside.setdefault(intent_id, set()).add((transaction_hash, made_ms))
         odd = []
-        for intent_id, document, *filed in found:
+        for intent_id, stored, *filed in found:
             try:
-                agrees = tuple(filed) == columns(decode(document, OPTIONS))
+                document = decode(stored, OPTIONS)
+                expected = {(one, ms(document["createdAt"])) for one in hashes(document)}
+                agrees = tuple(filed) == columns(document) and beside.get(intent_id, set()) == expected
             except (KeyError, TypeError, AttributeError, InvalidBSON):
                 agrees = False
             if not agrees:

@@ -1,8 +1,12 @@
 """Tables and indexes of the SQLite store."""
 
+import sqlite3
 from typing import Final
 
-SCHEMA: Final = """
+LISTED: Final = ("token", "other_token", "solver_id")
+"""Columns of intents that came later, for lists: other_token is NULL where it is the same, solver_id where none is."""
+
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
   key TEXT PRIMARY KEY, intent_id TEXT NOT NULL, content_hash TEXT NOT NULL) WITHOUT ROWID;
@@ -10,8 +14,12 @@ CREATE TABLE IF NOT EXISTS nonces (
   key TEXT PRIMARY KEY, intent_id TEXT NOT NULL, content_hash TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS intents (
   id TEXT PRIMARY KEY, principal TEXT NOT NULL, content_hash TEXT NOT NULL, created_ms INTEGER NOT NULL,
-  user_id TEXT NOT NULL, action TEXT NOT NULL, status TEXT NOT NULL, next_action_ms INTEGER, lease_owner TEXT,
+  user_id TEXT NOT NULL, action TEXT NOT NULL, token TEXT,
+  other_token TEXT, solver_id TEXT, status TEXT NOT NULL, next_action_ms INTEGER, lease_owner TEXT,
   document BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS intent_hashes (
+  intent_id TEXT NOT NULL, hash TEXT NOT NULL, made_ms INTEGER NOT NULL,
+  PRIMARY KEY (intent_id, hash)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS intents_newest ON intents (created_ms, id);
 CREATE INDEX IF NOT EXISTS intents_newest_by_status ON intents (status, created_ms, id);
 CREATE INDEX IF NOT EXISTS intents_newest_by_user ON intents (user_id, created_ms, id);
@@ -35,3 +43,27 @@ CREATE TABLE IF NOT EXISTS solver_stats (
   solver_id TEXT PRIMARY KEY, success_rate REAL NOT NULL, avg_execution_time REAL NOT NULL,
   executions INTEGER NOT NULL, successes INTEGER NOT NULL, seconds REAL NOT NULL) WITHOUT ROWID;
 """
+_LATER: Final = """
+CREATE INDEX IF NOT EXISTS intents_newest_by_token ON intents (principal, token, created_ms, id);
+CREATE INDEX IF NOT EXISTS intents_newest_by_other_token ON intents (principal, other_token, created_ms, id)
+  WHERE other_token IS NOT NULL;
+CREATE INDEX IF NOT EXISTS intents_newest_by_solver ON intents (principal, solver_id, created_ms, id)
+  WHERE solver_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS intents_newest_by_hash ON intent_hashes (hash, made_ms, intent_id);
+"""
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Makes what is not there yet, also in a file of an earlier version. Several may do so at once."""
+    connection.executescript(_TABLES)
+    if _lacking(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        for name in _lacking(connection):
+            connection.execute(f"ALTER TABLE intents ADD COLUMN {name} TEXT")
+        connection.execute("COMMIT")
+    connection.executescript(_LATER)
+
+
+def _lacking(connection: sqlite3.Connection) -> list[str]:
+    there = {row[1] for row in connection.execute("PRAGMA table_info(intents)")}
+    return [name for name in LISTED if name not in there]

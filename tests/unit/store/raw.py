@@ -9,6 +9,7 @@ import pymongo
 from bson import decode, encode
 from bson.codec_options import CodecOptions
 
+from services.store.adapters.sqlite_filing import refile_hashes
 from services.store.adapters.sqlite_rows import COLUMNS, columns
 from services.store.document import event_id
 
@@ -99,6 +100,7 @@ class RawSqlite:
         marks = ", ".join("?" * len(COLUMNS))
         sql = f"INSERT INTO intents ({', '.join(COLUMNS)}, document, id) VALUES ({marks}, ?, ?)"
         self.connection.execute(sql, [*columns(document), encode(document), document["_id"]])
+        refile_hashes(self.connection, document)
 
     def documents(self) -> list[Document]:
         found = self.connection.execute("SELECT document FROM intents ORDER BY id")
@@ -118,6 +120,7 @@ class RawSqlite:
             return
         sql = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"
         self.connection.execute(sql, [*beside, intent_id])
+        refile_hashes(self.connection, document)
 
     def remove(self, intent_id: str) -> None:
         self.connection.execute("DELETE FROM intents WHERE id = ?", [intent_id])

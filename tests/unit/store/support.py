@@ -371,10 +371,10 @@ class Dying:
         return step
 
 
-def on(storage: Any, clock: Clock | None = None) -> StoreService:
+def on(storage: Any, clock: Clock | None = None, **settings: Any) -> StoreService:
     """The store on a storage, without its background work: nothing relays but what a test starts."""
     meters = StoreMeters(Observe(service="store", registry=new_registry(process=False)), ["swap"])
-    return StoreService(storage, clock or HandClock(), meters)
+    return StoreService(storage, clock or HandClock(), meters, **settings)
 
 
 def versions(events: Sequence[Any], intent_id: str) -> list[int]:

@@ -7,7 +7,7 @@ import pytest
 
 from services.store.adapters.sqlite_program import DUE, OWNED
 from services.store.adapters.sqlite_rows import LOOKS, NEXT_USER, due_of_users
-from services.store.adapters.sqlite_schema import SCHEMA
+from services.store.adapters.sqlite_schema import prepare
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from services.store.adapters.sqlite_schema import SCHEMA
 )
 def test_one_index_is_walked(sql: str, values: list[object], plan: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
+        prepare(connection)
         assert [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)] == [plan]
 
 
 def test_leases_are_found_by_their_owner() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
+        prepare(connection)
         steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {OWNED}", ["p-1", 10])]
     assert steps[0] == "SEARCH intents USING INDEX intents_owner (lease_owner=?)"
 
@@ -33,7 +33,7 @@ def test_leases_are_found_by_their_owner() -> None:
 def test_looks_past_users_with_nothing_due_are_counted() -> None:
     """A claim stops after LOOKS of them, and the next goes on there."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
+        prepare(connection)
         waiting = [(f"i-{n:05}", f"u-{n:05}", 1 if n == LOOKS + 5 else 100) for n in range(LOOKS + 10)]
         connection.executemany(
             "INSERT INTO intents (id, user_id, next_action_ms, principal, content_hash, created_ms, action, status, "
