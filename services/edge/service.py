@@ -193,16 +193,26 @@ class Edge:
         user_id: str = "",
         status: Status | None = None,
         action: str = "",
+        token: str = "",
+        solver_id: str = "",
+        transaction_hash: str = "",
+        created_since: datetime | None = None,
+        created_until: datetime | None = None,
         size: int = 0,
         page_token: str = "",
     ) -> IntentPage:
-        """The caller's, newest first. Raises INVALID_FIELD, PAGE_TOKEN_INVALID."""
+        """The caller's, newest first; a page may be short before the last. Raises INVALID_FIELD, PAGE_TOKEN_INVALID."""
         return await self._ports.store.list(
             ListQuery(
                 principal=caller.principal,
                 user_id=check_filter(user_id, "user_account"),
                 status=status,
                 action=check_filter(action, "action"),
+                token=check_filter(token, "token"),
+                solver_id=check_filter(solver_id, "solver_id"),
+                transaction_hash=check_filter(transaction_hash, "transaction_hash"),
+                created_since=created_since,
+                created_until=created_until,
                 page_size=page_size(size),
                 page_token=check_filter(page_token, "page_token", 2_048),
             )

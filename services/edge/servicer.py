@@ -97,6 +97,11 @@ class EdgeServicer(IntentServiceServicer):
             user_id=request.user_account,
             status=filter_from_proto(request.status),
             action=request.action,
+            token=request.token,
+            solver_id=request.solver_id,
+            transaction_hash=request.transaction_hash,
+            created_since=moment_of(request, "created_since"),
+            created_until=moment_of(request, "created_until"),
             size=request.page_size,
             page_token=request.page_token,
         )

@@ -219,6 +219,11 @@ async def test_p10_unknown_enums_and_odd_numbers_are_named(edge: Running) -> Non
         ("ListIntents", pb.ListIntentsRequest(page_size=201), "page_size"),
         ("ListIntents", pb.ListIntentsRequest(action="a\nb"), "action"),
         ("ListIntents", pb.ListIntentsRequest(user_account="x" * 500), "user_account"),
+        ("ListIntents", pb.ListIntentsRequest(token="a\0b"), "token"),
+        ("ListIntents", pb.ListIntentsRequest(solver_id="x" * 129), "solver_id"),
+        ("ListIntents", pb.ListIntentsRequest(transaction_hash="é"), "transaction_hash"),
+        ("ListIntents", pb.ListIntentsRequest(created_since={"seconds": 1 << 60}), "created_since"),
+        ("ListIntents", pb.ListIntentsRequest(created_until={"nanos": -1}), "created_until"),
         ("GetIntentStatus", pb.GetIntentStatusRequest(intent_id="a", max_age={"seconds": -1}), "max_age"),
         ("CancelIntent", pb.CancelIntentRequest(intent_id="a", request_id="a b"), "request_id"),
         ("SubmitIntent", pb.SubmitIntentRequest(submission=message(request_id="{}")), "request_id"),
@@ -279,6 +284,11 @@ async def test_p10_what_is_wrong_with_a_parameter_names_the_parameter(edge: Runn
     for path, name in (
         ("/api/intents?user=%00", "user"),
         ("/api/intents?pageSize=201", "pageSize"),
+        (f"/api/intents?token={'x' * 200}", "token"),
+        ("/api/intents?solver=%0A", "solver"),
+        (f"/api/intents?hash={'x' * 200}", "hash"),
+        ("/api/intents?since=yesterday", "since"),
+        ("/api/intents?until=2026-11-26T00:00:00", "until"),
         (f"/api/intents?pageToken={'x' * 3_000}", "pageToken"),
         ("/api/statistics?user=%FF", "user"),
     ):

@@ -1,15 +1,18 @@
 """The edge over gRPC, fakes behind its ports."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import pytest
+import yarl
 
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1 import types_pb2 as types_pb
 from services.common.clock import SystemClock
 from services.common.domain.lifecycle import Status
+from services.common.domain.outcomes import ListQuery
 from services.common.errors import Reason
 from services.common.rpc.errors import from_status
 from tests.harness.wait import eventually
@@ -267,6 +270,34 @@ async def test_cancel_ends_a_pending_intent_and_repeats_alike(world: World) -> N
     assert first == again
     assert first.error_details.reason == "CANCELLED" and first.version == 2
     assert late.reason is Reason.NOT_CANCELLABLE and late.status == "FAILED_PRECONDITION"
+
+
+async def test_p09_every_filter_of_a_list_reaches_the_store_with_its_callers_principal(world: World) -> None:
+    asked = pb.ListIntentsRequest(
+        user_account="u", status=2, action="swap", token="USDC", solver_id="s", transaction_hash="h"
+    )
+    asked.created_since.FromJsonString("2026-11-26T00:00:00Z")
+    asked.created_until.FromJsonString("2026-11-26T23:00:00Z")
+    query = (
+        "user=u&status=verified&action=swap&token=USDC&solver=s&hash=h&since=2026-11-26T00:00:00Z"
+        "&until=2026-11-27T00:00:00%2B01:00"
+    )
+    async with running(world) as edge:
+        await edge.stub.ListIntents(asked)
+        async with edge.http.get(yarl.URL(f"{edge.url}/api/intents?{query}", encoded=True)) as answer:
+            assert answer.status == 200
+    expected = ListQuery(
+        principal="anonymous",
+        user_id="u",
+        status=Status.VERIFIED,
+        action="swap",
+        token="USDC",
+        solver_id="s",
+        transaction_hash="h",
+        created_since=datetime(2026, 11, 26, tzinfo=UTC),
+        created_until=datetime(2026, 11, 26, 23, tzinfo=UTC),
+    )
+    assert world.store.queries == [expected, expected]
 
 
 async def test_lists_and_counts_and_infos(world: World) -> None:

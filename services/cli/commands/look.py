@@ -30,6 +30,15 @@ def add(commands: options.Commands) -> None:
     listing.add_argument("--user-account", default="", help="only this user's")
     listing.add_argument("--status", choices=tuple(STATUSES), help="only this status")
     listing.add_argument("--action", default="", help="only this action")
+    listing.add_argument("--token", default="", help="only those with this token as input or output")
+    listing.add_argument("--solver", default="", help="only those this solver was asked for")
+    listing.add_argument("--hash", default="", help="only those with this transaction")
+    listing.add_argument(
+        "--since", type=options.moment, help="accepted from here on: RFC 3339, or how long ago, such as 24h"
+    )
+    listing.add_argument(
+        "--until", type=options.moment, help="accepted before this: RFC 3339, or how long ago"
+    )
     listing.add_argument("--limit", type=options.whole, default=50, help="most to show (default 50)")
     options.add_common(listing)
     listing.set_defaults(run=run_list)
@@ -88,7 +97,16 @@ async def run_list(args: argparse.Namespace) -> int:
     async with (
         options.client_of(args) as client,
         aclosing(
-            client.list_all(user_account=args.user_account, status=wanted, action=args.action)
+            client.list_all(
+                user_account=args.user_account,
+                status=wanted,
+                action=args.action,
+                token=args.token,
+                solver_id=args.solver,
+                transaction_hash=args.hash,
+                created_since=args.since,
+                created_until=args.until,
+            )
         ) as intents,
     ):
         async for intent in intents:

@@ -238,12 +238,17 @@ PATHS: Final[dict[str, dict[str, Schema]]] = {
         ),
         "get": _operation(
             "listIntents",
-            "The caller's intents, newest first",
+            "The caller's intents, newest first; a page may hold fewer than asked for, even none, before the last",
             _answers(200, "Page", "a page", Reason.INVALID_FIELD, Reason.PAGE_TOKEN_INVALID),
             parameters=[
                 _query("user", TEXT, "only this user's"),
                 _query("status", STATUS, "only this status"),
                 _query("action", TEXT, "only this action"),
+                _query("token", TEXT, "only those that name this token as input or output"),
+                _query("solver", TEXT, "only those this solver was asked for"),
+                _query("hash", TEXT, "only those with this transaction, base58 of its hash"),
+                _query("since", TIME, "only those accepted at or after this"),
+                _query("until", TIME, "only those accepted before this"),
                 _query("pageSize", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "most per page"),
                 _query("pageToken", TEXT, "nextPageToken of the page before; bound to the same filters"),
             ],

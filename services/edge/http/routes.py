@@ -21,6 +21,9 @@ from services.edge.watch.stream import watch
 
 MAX_AGE_MS: Final = 315_576_000_000
 MAX_VERSION: Final = 2**31 - 1
+LIST_PARAMETERS: Final = (
+    "user", "status", "action", "token", "solver", "hash", "since", "until", "pageSize", "pageToken"
+)  # fmt: skip
 
 TABLE: Final = (
     ("POST", "/api/intents", "submit"),
@@ -93,13 +96,26 @@ class Routes:
 
     async def list(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
-        query = query_of(request, ("user", "status", "action", "pageSize", "pageToken"))
-        with named(user_account="user", page_size="pageSize", page_token="pageToken"):
+        query = query_of(request, LIST_PARAMETERS)
+        with named(
+            user_account="user",
+            solver_id="solver",
+            transaction_hash="hash",
+            created_since="since",
+            created_until="until",
+            page_size="pageSize",
+            page_token="pageToken",
+        ):
             page = await self._edge.list(
                 who,
                 user_id=query.get("user", ""),
                 status=_status(query.get("status", "")),
                 action=query.get("action", ""),
+                token=query.get("token", ""),
+                solver_id=query.get("solver", ""),
+                transaction_hash=query.get("hash", ""),
+                created_since=_time(query, "since"),
+                created_until=_time(query, "until"),
                 size=whole(query, "pageSize", MAX_VERSION),
                 page_token=query.get("pageToken", ""),
             )

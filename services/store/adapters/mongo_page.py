@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.common.domain.outcomes import ListQuery
-from services.store.adapters.mongo_calls import Collection
+from services.store.adapters.mongo_driver import Collection
 from services.store.listing import Walk, walk_of
 from services.store.model import PageKey
 from services.store.ports import Document, PageRead

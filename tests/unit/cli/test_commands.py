@@ -230,6 +230,13 @@ async def test_looking_at_intents(terminal: Terminal) -> None:
         assert script.calls[-1][1].min_version == 2
         assert len((await terminal.json("list", "--limit=1", "--status=completed"))["intents"]) == 1
         assert script.calls[-1][1].status == STATUSES["completed"]
+        await terminal.json(
+            "list", "--token=USDC", "--solver=s", "--hash=h", "--since=2026-11-26T12:00:00Z", "--until=1m"
+        )
+        asked = script.calls[-1][1]
+        assert (asked.token, asked.solver_id, asked.transaction_hash) == ("USDC", "s", "h")
+        assert asked.created_since.ToJsonString() == "2026-11-26T12:00:00Z"
+        assert asked.created_until.seconds > asked.created_since.seconds
         assert (await terminal.json("cancel", "a", "--request-id=r"))["intentId"] == "a"
         assert script.calls[-1][1].request_id == "r"
         stats = await terminal.json("stats")

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import grpc
@@ -157,6 +158,29 @@ async def test_listing_follows_the_pages() -> None:
     async with edge(Script(ListIntents=page)) as client:
         found = [intent.intent_id async for intent in client.list_all(action="swap")]
     assert found == ["swap0", "swap1", "swap2", "swap3"]
+
+
+async def test_listing_goes_on_over_pages_that_hold_little() -> None:
+    asked: list[Any] = []
+
+    async def page(request: Any, context: Any) -> pb.ListIntentsResponse:
+        asked.append(request)
+        found = {"": ([], "1"), "1": (["a"], "2"), "2": ([], "3"), "3": (["b"], "")}
+        ids, after = found[request.page_token]
+        return pb.ListIntentsResponse(
+            intents=[types.Intent(intent_id=one) for one in ids], next_page_token=after
+        )
+
+    since = datetime(2026, 11, 26, 13, tzinfo=timezone(timedelta(hours=1)))
+    filters: dict[str, Any] = {"token": "USDC", "solver_id": "s", "transaction_hash": "h"}
+    async with edge(Script(ListIntents=page)) as client:
+        intents = client.list_all(**filters, created_since=since, created_until=since + timedelta(hours=1))
+        found = [intent.intent_id async for intent in intents]
+    assert found == ["a", "b"]
+    for request in asked:
+        assert {name: getattr(request, name) for name in filters} == filters
+        assert request.created_since.ToJsonString() == "2026-11-26T12:00:00Z"
+        assert request.created_until.ToJsonString() == "2026-11-26T13:00:00Z"
 
 
 async def test_a_watch_goes_on_where_the_connection_was_lost() -> None:

@@ -91,6 +91,7 @@ class FakeStore:
     """In memory, with the semantics of the real one as far as an edge can see them."""
 
     def __init__(self, clock: Clock) -> None:
+        self.queries: list[ListQuery] = []
         self._clock = clock
         self.records: dict[str, IntentRecord] = {}
         self.requests: dict[tuple[str, str, str], tuple[str, str]] = {}
@@ -202,6 +203,7 @@ class FakeStore:
 
     async def list(self, query: ListQuery) -> IntentPage:
         self._up()
+        self.queries.append(query)
         matching = [
             record
             for record in reversed(self.records.values())
@@ -209,6 +211,9 @@ class FakeStore:
             and query.user_id in ("", record.user_id)
             and query.status in (None, record.status)
             and query.action in ("", record.intent.action)
+            and query.token in ("", record.intent.input_token, record.intent.output_token)
+            and (query.created_since is None or record.created_at >= query.created_since)
+            and (query.created_until is None or record.created_at < query.created_until)
         ]
         if query.page_token and not query.page_token.isdigit():
             raise IntentError(Reason.PAGE_TOKEN_INVALID, "page_token is not one of ours")

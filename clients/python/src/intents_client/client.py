@@ -111,19 +111,33 @@ class Client:
         user_account: str = "",
         status: "types.IntentStatus.ValueType" = types.INTENT_STATUS_UNSPECIFIED,
         action: str = "",
+        token: str = "",
+        solver_id: str = "",
+        transaction_hash: str = "",
+        created_since: datetime | None = None,
+        created_until: datetime | None = None,
         page_size: int = 0,
         page_token: str = "",
     ) -> pb.ListIntentsResponse:
-        """One page of the caller's intents, newest first; empty filters match all."""
-        return await self.stub.ListIntents(
-            pb.ListIntentsRequest(
-                user_account=user_account,
-                status=status,
-                action=action,
-                page_size=page_size,
-                page_token=page_token,
-            )
+        """One page of the caller's intents, newest first; empty filters match all. Aware datetimes.
+
+        A page may hold fewer than `page_size`, even none, before the last: go on while it has a next_page_token.
+        """
+        request = pb.ListIntentsRequest(
+            user_account=user_account,
+            status=status,
+            action=action,
+            token=token,
+            solver_id=solver_id,
+            transaction_hash=transaction_hash,
+            page_size=page_size,
+            page_token=page_token,
         )
+        if created_since is not None:
+            request.created_since.FromDatetime(created_since)
+        if created_until is not None:
+            request.created_until.FromDatetime(created_until)
+        return await self.stub.ListIntents(request)
 
     async def list_all(
         self,
@@ -131,17 +145,30 @@ class Client:
         user_account: str = "",
         status: "types.IntentStatus.ValueType" = types.INTENT_STATUS_UNSPECIFIED,
         action: str = "",
+        token: str = "",
+        solver_id: str = "",
+        transaction_hash: str = "",
+        created_since: datetime | None = None,
+        created_until: datetime | None = None,
     ) -> AsyncGenerator[types.Intent, None]:
         """All of the caller's intents that match, page by page."""
-        token = ""
+        page_token = ""
         while True:
             page = await self.list_page(
-                user_account=user_account, status=status, action=action, page_token=token
+                user_account=user_account,
+                status=status,
+                action=action,
+                token=token,
+                solver_id=solver_id,
+                transaction_hash=transaction_hash,
+                created_since=created_since,
+                created_until=created_until,
+                page_token=page_token,
             )
             for intent in page.intents:
                 yield intent
-            token = page.next_page_token
-            if not token:
+            page_token = page.next_page_token
+            if not page_token:
                 return
 
     async def cancel(self, intent_id: str, *, request_id: str = "") -> types.Intent:
