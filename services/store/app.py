@@ -34,14 +34,17 @@ NONE: Final = "none"
 
 
 @asynccontextmanager
-async def open_storage(settings: StoreSettings) -> AsyncIterator[Storage]:
-    """The backend that DATABASE_URL names, its collections and indexes made.
+async def open_storage(settings: StoreSettings, *, there: bool = False) -> AsyncIterator[Storage]:
+    """The backend that DATABASE_URL names, its collections and indexes made; `there`: a file that is missing is not
+    made, for those who look at a store and would take an empty one for a sound one.
 
     Raises CannotOpen where another start would meet the same, IntentError where the database is away.
     """
     url, path = settings.database_url, settings.sqlite_path
     storage: SqliteStorage | MongoStorage
     if path is not None:
+        if there and not path.is_file():
+            raise CannotOpen(f"DATABASE_URL: there is no database at {path}; nothing was made")
         storage = SqliteStorage(path, lock_ms=settings.database_timeout_ms)
     else:
         storage = MongoStorage(

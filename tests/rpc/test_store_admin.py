@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.unit.store.raw import raw
 from tests.unit.store.support import created, opened, sqlite_url
 
@@ -45,3 +47,13 @@ async def test_verify_says_what_it_found_and_repairs_it(tmp_path: Path) -> None:
     ]
     code, said, _ = await admin(url, "verify", "--repair")
     assert code == 0 and "1 found (1 schedule), 1 repaired" in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [("verify",), ("resolve", "i-1"), ("new-identity",), ("migrate", "--dry-run")]
+)
+async def test_a_mistyped_path_is_no_healthy_empty_store(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    code, out, error = await admin(f"sqlite:///{tmp_path}/typed-wrong.db", *arguments)
+    assert (code, out, len(error.splitlines())) == (2, "", 1)
+    assert "there is no database at" in error and "typed-wrong.db" in error
+    assert list(tmp_path.iterdir()) == []

@@ -48,7 +48,7 @@ def add(verbs: "Verbs") -> None:
 
 async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
     """0 if every record is of our schema; 1 if some were left."""
-    async with open_storage(settings) as storage:
+    async with open_storage(settings, there=args.dry_run) as storage:
         if args.prepare:
             print(_named(storage.meta, "is ready"))
             return 0

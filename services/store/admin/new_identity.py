@@ -23,7 +23,7 @@ def add(verbs: "Verbs") -> None:
 
 async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
     """Says both."""
-    async with open_storage(settings) as storage:
+    async with open_storage(settings, there=True) as storage:
         before = storage.meta.store_id
         await storage.renew_identity()
         print(f"store {before} is store {storage.meta.store_id} from now on")

@@ -64,7 +64,7 @@ async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
     chosen = _choice(args)
     if chosen is not None and not args.reason:
         args.parser.error("a choice needs --reason TEXT")
-    async with open_storage(settings) as storage:
+    async with open_storage(settings, there=True) as storage:
         if chosen is None:
             document = (await storage.find([args.id])).get(args.id)
             if document is None or is_stranger(document):

@@ -42,7 +42,7 @@ def add(verbs: "Verbs") -> None:
 
 async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
     """0 if nothing is wrong, or nothing any more; 1 otherwise."""
-    async with open_storage(settings) as storage:
+    async with open_storage(settings, there=True) as storage:
         verified = await verify(
             storage, SystemClock(), repair=args.repair, limit=args.limit, progress=told_now_and_then("verify")
         )
