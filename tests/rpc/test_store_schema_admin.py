@@ -44,7 +44,7 @@ async def test_a_write_past_is_shown_and_settled(tmp_path: Path) -> None:
         why = ("--reason", "seen on chain", "--by", "ada")
         refused = await admin(url, "resolve", "i-1", "--accept", "verified", *why)
         assert refused == (
-            1, "", "resolve: i-1: nothing was changed: its status is 'failed' now, not verified\n",
+            1, "", "intents admin resolve: i-1: nothing was changed: its status is 'failed' now, not verified\n",
         )  # fmt: skip
         settled = await admin(url, "resolve", "i-1", "--accept", "failed", *why)
         assert settled == (0, "i-1 is failed, version 2\n", "")
@@ -72,7 +72,7 @@ async def test_what_cannot_be_meant_is_one_line_and_code_2(
 
 async def test_one_that_is_not_there(tmp_path: Path) -> None:
     code, said, error = await admin(sqlite_url(tmp_path), "resolve", "i-1")
-    assert (code, said, error) == (1, "", "resolve: there is no intent i-1\n")
+    assert (code, said, error) == (1, "", "intents admin resolve: there is no intent i-1\n")
 
 
 async def test_migrate_says_what_it_did(tmp_path: Path) -> None:

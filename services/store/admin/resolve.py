@@ -68,7 +68,7 @@ async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
         if chosen is None:
             document = (await storage.find([args.id])).get(args.id)
             if document is None or is_stranger(document):
-                print(f"resolve: there is no intent {args.id}", file=sys.stderr)
+                print(f"{args.parser.prog}: there is no intent {args.id}", file=sys.stderr)
                 return 1
             _show(document)
             return 0
@@ -81,7 +81,7 @@ async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
         )
         answer = await storage.run(resolving(args.id, resolution, now(SystemClock())))
     if isinstance(answer, Unsettled):
-        print(f"resolve: {args.id}: nothing was changed: {answer.why}", file=sys.stderr)
+        print(f"{args.parser.prog}: {args.id}: nothing was changed: {answer.why}", file=sys.stderr)
         return 1
     print(f"{args.id} is {answer['status']}, version {answer['version']}{_still(answer)}")
     return 0
