@@ -13,7 +13,7 @@ with neither what is stored nor what is due.
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,7 +28,7 @@ from services.store.ports import Document, Due, DueOfUsers, Find, Heads, OwnedBy
 logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 4
-"""Looks for more where other claimants were faster."""
+"""Looks again where others were faster."""
 USERS: Final = 32
 """Most users whose turn it is in one claim."""
 HANDED: Final = "handed-over:"
@@ -127,55 +127,73 @@ def _take(documents: Sequence[Document], claim: _Claim) -> Program[None]:
 
 def renewing(leases: Sequence[LeaseRef], until: datetime) -> Program[list[bool]]:
     """True where still held."""
-    documents: dict[str, Document] = yield Find([lease.intent_id for lease in leases])
-    held: list[bool] = []
-    writes: list[Write] = []
-    for lease in leases:
-        document = documents.get(lease.intent_id)
-        held.append(document is not None and _held(document, lease))
-        if document is not None and held[-1]:
-            change = {"lease.expiresAt": until, "nextActionAt": until}
-            writes.append(Write(lease.intent_id, _mine(document), change))
-    return (yield from _answered(held, writes))
+
+    def judge(lease: LeaseRef, document: Document) -> Write | bool:
+        if not _held(document, lease):
+            return False
+        if document["lease"]["expiresAt"] == until:
+            return True
+        return Write(lease.intent_id, _mine(document), {"lease.expiresAt": until, "nextActionAt": until})
+
+    return (yield from _settled(leases, judge))
 
 
 def releasing(leases: Sequence[LeaseRef], now: datetime) -> Program[list[bool]]:
     """True where given back, now or before."""
-    documents: dict[str, Document] = yield Find([lease.intent_id for lease in leases])
-    held: list[bool] = []
-    writes: list[Write] = []
-    given_back: list[bool] = []
-    for lease in leases:
-        document = documents.get(lease.intent_id)
-        held.append(document is not None and _held(document, lease))
-        given_back.append(
-            document is not None
-            and not document["lease"]["owner"]
-            and document["lease"]["fence"] == lease.fence
-        )
-        if document is not None and held[-1]:
-            change = {"lease.owner": "", "lease.expiresAt": None, "nextActionAt": lease.next_action_at or now}
-            writes.append(Write(lease.intent_id, _mine(document), change))
-    released = yield from _answered(held, writes)
-    return [now_free or was_free for now_free, was_free in zip(released, given_back, strict=True)]
+
+    def judge(lease: LeaseRef, document: Document) -> Write | bool:
+        if not _held(document, lease):
+            stands = document["lease"]
+            return not stands["owner"] and bool(stands["fence"] == lease.fence)
+        change = {"lease.owner": "", "lease.expiresAt": None, "nextActionAt": lease.next_action_at or now}
+        return Write(lease.intent_id, _mine(document), change)
+
+    return (yield from _settled(leases, judge))
 
 
 def handing_over(leases: Sequence[LeaseRef], to_owner: str, until: datetime) -> Program[list[bool]]:
     """True where handed to `to_owner`, now or before. The new fence ends what the one who held it may write."""
     waiting = HANDED + to_owner
-    documents: dict[str, Document] = yield Find([lease.intent_id for lease in leases])
-    held: list[bool] = []
-    writes: list[Write] = []
-    handed: list[bool] = []
-    for lease in leases:
-        document = documents.get(lease.intent_id)
-        held.append(document is not None and _held(document, lease))
-        stands = {} if document is None else document["lease"]
-        handed.append(stands.get("owner") == waiting and stands.get("fence") == lease.fence + 1)
-        if document is not None and held[-1]:
-            writes.append(Write(lease.intent_id, _mine(document), _lease(document, waiting, until)))
-    passed_on = yield from _answered(held, writes)
-    return [this_time or before for this_time, before in zip(passed_on, handed, strict=True)]
+
+    def judge(lease: LeaseRef, document: Document) -> Write | bool:
+        if not _held(document, lease):
+            stands = document["lease"]
+            return bool(stands["owner"] == waiting and stands["fence"] == lease.fence + 1)
+        return Write(lease.intent_id, _mine(document), _lease(document, waiting, until))
+
+    return (yield from _settled(leases, judge))
+
+
+def _settled(
+    leases: Sequence[LeaseRef], judge: Callable[[LeaseRef, Document], Write | bool]
+) -> Program[list[bool]]:
+    """What `judge` says of each as it stands, or whether its write went through. A write that did not, or was written
+    over at once by the holder's own next move, is judged again: the lease may be held all the same."""
+    answers = [False] * len(leases)
+    pending = list(range(len(leases)))
+    for _ in range(ROUNDS):
+        documents: dict[str, Document] = yield Find([leases[index].intent_id for index in pending])
+        tried: list[int] = []
+        writes: list[Write] = []
+        for index in pending:
+            document = documents.get(leases[index].intent_id)
+            judged = False if document is None else judge(leases[index], document)
+            if isinstance(judged, Write):
+                tried.append(index)
+                writes.append(judged)
+            else:
+                answers[index] = judged
+        if not writes:
+            break
+        written: Sequence[Document | None] = yield Update(writes)
+        pending = []
+        for index, after in zip(tried, written, strict=True):
+            answers[index] = after is not None
+            if after is None:
+                pending.append(index)
+        if not pending:
+            break
+    return answers
 
 
 def _lease(document: Document, owner: str, until: datetime) -> dict[str, object]:
@@ -186,14 +204,6 @@ def _lease(document: Document, owner: str, until: datetime) -> dict[str, object]
         "lease.expiresAt": until,
         "nextActionAt": until,
     }
-
-
-def _answered(held: Sequence[bool], writes: Sequence[Write]) -> Program[list[bool]]:
-    if not writes:
-        return list(held)
-    answers: Sequence[Document | None] = yield Update(writes)
-    remaining = iter(answers)
-    return [was and next(remaining) is not None for was in held]
 
 
 def _held(document: Document, lease: LeaseRef) -> bool:

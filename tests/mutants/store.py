@@ -278,6 +278,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P13",
+        "a-lease-is-lost-because-its-holder-moved",
+        "services.store.claiming",
+        ("                pending.append(index)\n", "                pass\n"),
+        tests=(
+            "tests/contract/test_store_lease_races.py::"
+            "test_p13_leases_renewed_while_their_holder_moves_one_are_all_held[secantus]",
+        ),
+    ),
+    without(
+        "P13",
         "every-claim-begins-with-the-same-user",
         "services.store.claiming",
         ("    turns.after = heads.upto\n", ""),
