@@ -71,7 +71,10 @@ async def test_what_cannot_be_meant_is_one_line_and_code_2(
 
 
 async def test_one_that_is_not_there(tmp_path: Path) -> None:
-    code, said, error = await admin(sqlite_url(tmp_path), "resolve", "i-1")
+    url = sqlite_url(tmp_path)
+    async with opened_storage(url):
+        pass
+    code, said, error = await admin(url, "resolve", "i-1")
     assert (code, said, error) == (1, "", "intents admin resolve: there is no intent i-1\n")
 
 
