@@ -1,5 +1,6 @@
 """A copy of an SQLite store: of one moment, whole or not there, and put back as a store that nobody has cursors of."""
 
+import errno
 import hashlib
 import sqlite3
 from itertools import count
@@ -10,11 +11,12 @@ import pytest
 from bson import decode, encode
 
 from services.common.errors import IntentError, Reason
+from services.store.backup import restore as restoring
 from services.store.backup.copy import BackupRefused, Copied, back_up
 from services.store.backup.restore import restore
 from services.store.document import SCHEMA
 from services.store.model import decode_cursor
-from services.store.ports import CannotOpen
+from services.store.ports import CannotOpen, Meta
 from tests.unit.store.retaining import Cut, nothing_wrong, written
 from tests.unit.store.support import Crash, HandClock, all_events, created, opened, opened_storage
 
@@ -100,6 +102,41 @@ async def test_nothing_is_overwritten(tmp_path: Path) -> None:
         with pytest.raises(BackupRefused):
             copied(tmp_path / name, tmp_path / "other.db")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("other")]
+
+
+async def test_p01_a_store_made_while_one_is_restored_there_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, backup, place = await filled(tmp_path), tmp_path / "backup.db", tmp_path / "r" / "store.db"
+    copied(source, backup)
+    renew = restoring._renew
+
+    async def meanwhile(part: Path, partitions: int) -> Meta:
+        meta = await renew(part, partitions)
+        async with opened(url_of(place)) as made:
+            await created(made.store, "theirs")
+        return meta
+
+    monkeypatch.setattr(restoring, "_renew", meanwhile)
+    with pytest.raises(BackupRefused, match=r"store\.db is there"):
+        await restore(backup, place, PARTITIONS)
+    assert [path.name for path in place.parent.iterdir()] == ["store.db"]
+    async with opened(url_of(place)) as made:
+        assert [one is not None for one in await made.store.get(["theirs"])] == [True]
+
+
+async def test_a_file_system_without_links_takes_a_restored_store_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, backup, place = await filled(tmp_path), tmp_path / "backup.db", tmp_path / "r" / "store.db"
+    copied(source, backup)
+
+    def refused(*names: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refused)
+    await restore(backup, place, PARTITIONS)
+    assert [path.name for path in place.parent.iterdir()] == ["store.db"]
 
 
 async def test_what_is_damaged_is_neither_backed_up_nor_restored(tmp_path: Path) -> None:

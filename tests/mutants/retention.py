@@ -93,6 +93,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{_BACKUP}::test_p01_a_backup_cut_off_anywhere_is_whole_or_not_there",),
     ),
     without(
+        "P1", "a-restored-store-takes-the-place-of-another", "services.store.backup.restore",
+        ("        os.link(part, target)\n", "        os.replace(part, target)\n"),
+        tests=(f"{_BACKUP}::test_p01_a_store_made_while_one_is_restored_there_stays",),
+    ),
+    without(
         "P5", "a-restored-store-keeps-its-identity", "services.store.backup.restore",
         ("        await storage.renew_identity()\n", ""),
         tests=(_WATCHED,),

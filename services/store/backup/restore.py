@@ -4,6 +4,7 @@ The log of a restored store gives sequences out again that the lost one had give
 identity a watcher's cursor would be taken for one of this log, and pass over what is new in it.
 """
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -16,16 +17,14 @@ from services.store.migrating import schema
 from services.store.ports import Meta
 
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Of file systems that know one name a file."""
 
 
 async def restore(source: Path, target: Path, partitions: int) -> Meta:
     """The store at `target`, which is whole and synced when this returns. Raises BackupRefused, CannotOpen (its
     schema, its partitions), OSError."""
-    for path in (target.with_name(target.name + suffix) for suffix in _BESIDE):
-        if os.path.lexists(path):
-            raise BackupRefused(
-                f"DATABASE_URL: {path} is there: restore into an empty place only; nothing was changed"
-            )
+    _check_empty(target)
     if not source.is_file():
         raise BackupRefused(f"there is no backup at {source}")
     if (why := differs(source)) is not None:
@@ -45,12 +44,36 @@ async def restore(source: Path, target: Path, partitions: int) -> Meta:
         if any(part.with_name(part.name + suffix).exists() for suffix in _BESIDE[1:]):
             raise BackupRefused(f"{part} is open elsewhere: nothing was restored")
         sync_file(part)
-        os.replace(part, target)
+        _name(part, target)
     finally:
         for suffix in _BESIDE:
             part.with_name(part.name + suffix).unlink(missing_ok=True)
     sync_folder(target.parent)
     return meta
+
+
+def _check_empty(target: Path) -> None:
+    for path in (target.with_name(target.name + suffix) for suffix in _BESIDE):
+        if os.path.lexists(path):
+            raise _taken(path)
+
+
+def _name(part: Path, target: Path) -> None:
+    """Unlike a rename, a link never takes the place of a store that was made there meanwhile."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise _taken(target) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.replace(part, target)
+
+
+def _taken(path: Path) -> BackupRefused:
+    return BackupRefused(
+        f"DATABASE_URL: {path} is there: restore into an empty place only; nothing was changed"
+    )
 
 
 async def _renew(part: Path, partitions: int) -> Meta:
