@@ -14,6 +14,7 @@ from services.common.domain.outcomes import Accepted, RequestIdentity
 from services.common.domain.signing import content_hash
 from services.common.errors import IntentError, Reason, not_implemented
 from services.store.document import new_document
+from services.store.fit import odd
 from services.store.model import nonce_key, request_key, unfit
 from services.store.ports import Document, Found, Insert, Look, Program, Reservation, Reserve, Standing
 
@@ -39,8 +40,9 @@ def draft(new: NewIntent, now: datetime) -> Draft | IntentError:
     plain = new.submission.intent
     if plain is None:
         return not_implemented("Storing a signed message that carries no plain intent")
-    if (odd := unfit(new.principal, plain.id, new.submission.request_id)) is not None:
-        return odd
+    wrong = unfit(new.principal, plain.id, new.submission.request_id) or odd(new)
+    if wrong is not None:
+        return wrong
     try:
         nonce = nonce_key(new.submission)
     except IntentError as error:

@@ -29,6 +29,7 @@ from services.store.document import (
     record_of,
     transaction_to,
 )
+from services.store.fit import odd
 from services.store.ports import Document, Ended, Find, Program, Recall, Tally, Update, Write
 
 ATTEMPTS: Final = 10
@@ -42,7 +43,7 @@ def moving(moves: Sequence[Transition], now: datetime) -> Program[list[WriteOutc
     def attempt(index: int, document: Document | None) -> WriteOutcome | Write:
         return _move(moves[index], document, now)
 
-    outcomes = yield from _rounds([move.intent_id for move in moves], attempt)
+    outcomes = yield from _rounds(moves, attempt)
     for move, outcome in zip(moves, outcomes, strict=True):
         if isinstance(outcome, Applied) and (one := _ended(move, outcome)) is not None:
             ended.append(one)
@@ -57,16 +58,19 @@ def recording(records: Sequence[TransactionRecord]) -> Program[list[WriteOutcome
     def attempt(index: int, document: Document | None) -> WriteOutcome | Write:
         return _record_transactions(records[index], document)
 
-    return (yield from _rounds([record.intent_id for record in records], attempt))
+    return (yield from _rounds(records, attempt))
 
 
 def _rounds(
-    intent_ids: Sequence[str], attempt: Callable[[int, Document | None], WriteOutcome | Write]
+    asked: Sequence[Transition] | Sequence[TransactionRecord],
+    attempt: Callable[[int, Document | None], WriteOutcome | Write],
 ) -> Program[list[WriteOutcome]]:
-    outcomes: list[WriteOutcome | None] = [None] * len(intent_ids)
-    pending = list(range(len(intent_ids)))
+    intent_ids = [one.intent_id for one in asked]
+    wrong = [odd(one) for one in asked]
+    outcomes: list[WriteOutcome | None] = [None if one is None else Refused(one) for one in wrong]
+    pending = [index for index, one in enumerate(wrong) if one is None]
     # of two moves of one intent both are judged by what stands before either
-    once = [one for one, count in Counter(intent_ids).items() if count == 1]
+    once = [one for one, count in Counter(intent_ids[index] for index in pending).items() if count == 1]
     recalled: dict[str, Document] = yield Recall(once)
     documents = dict(recalled)
     for number in range(ATTEMPTS):

@@ -27,6 +27,7 @@ from services.common.observe import logs, trace
 from services.store.claiming import HANDED, Turns, claiming, handing_over, releasing, renewing
 from services.store.creating import Draft, creating, draft
 from services.store.document import record_of
+from services.store.fit import check
 from services.store.listing import LOOKED_AT, check_range
 from services.store.log import LogReader
 from services.store.model import (
@@ -111,6 +112,7 @@ class Store:
 
     async def get(self, keys: Sequence[IntentKey]) -> Sequence[IntentRecord | None]:
         check_batch(len(keys))
+        check(*keys)
         with trace.span("store.get", attributes={"keys": len(keys)}):
             requests = {key: request_key(key) for key in keys if isinstance(key, RequestIdentity)}
             held = await self._storage.requests(list(requests.values())) if requests else {}
@@ -139,6 +141,7 @@ class Store:
     async def list(self, query: ListQuery) -> IntentPage:
         check_batch(query.page_size, most=MAX_PAGE)
         check_range(query)
+        check(query)
         after = decode_page_token(query)
         with trace.span("store.list"):
             read = await self._storage.page(query, after, query.page_size + 1, self._looked_at)
@@ -187,16 +190,19 @@ class Store:
 
     async def renew(self, leases: Sequence[LeaseRef], *, lease_ms: int) -> Sequence[bool]:
         check_batch(len(leases))
+        check(*leases)
         with trace.span("store.renew"):
             return await self._storage.run(renewing(leases, now(self._clock) + _lease(lease_ms)))
 
     async def release(self, leases: Sequence[LeaseRef]) -> Sequence[bool]:
         check_batch(len(leases))
+        check(*leases)
         with trace.span("store.release"):
             return await self._storage.run(releasing(leases, now(self._clock)))
 
     async def hand_over(self, leases: Sequence[LeaseRef], *, to_owner: str, lease_ms: int) -> Sequence[bool]:
         check_batch(len(leases))
+        check(*leases)
         _check_owner(to_owner, "to_owner")
         with trace.span("store.hand_over"):
             until = now(self._clock) + _lease(lease_ms)
@@ -222,6 +228,7 @@ class Store:
 def _check_owner(owner: str, field: str) -> None:
     if not owner or len(owner) > 256:
         raise IntentError(Reason.INVALID_FIELD, f"{field}: 1 to 256 characters are expected.")
+    check(owner)
     if owner.startswith(HANDED):
         raise IntentError(Reason.INVALID_FIELD, f"{field}: a name does not begin with {HANDED}")
 

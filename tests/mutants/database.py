@@ -58,4 +58,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("            for job in jobs:\n                job.error = job.error or error\n", ""),
         tests=(f"{_SQLITE}::test_p01_a_database_that_is_full_takes_nothing_by_half",),
     ),
+    without(
+        "P10", "any-text-is-stored", "services.store.fit",
+        ("    except UnicodeEncodeError:\n", "    except ZeroDivisionError:\n"),
+        tests=("tests/contract/test_store_bad_input.py::test_p10_text_that_is_none_is_refused[sqlite]",),
+    ),
+    without(
+        "P10", "any-size-is-stored", "services.store.fit",
+        ("    if size > most:\n", "    if size < 0:\n"),
+        tests=("tests/contract/test_store_bad_input.py::test_p10_what_is_too_large_for_a_record_is_refused[sqlite]",),
+    ),
 )  # fmt: skip

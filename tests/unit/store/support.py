@@ -150,7 +150,7 @@ def plain(intent_id: str = "i-1", **changes: Any) -> PlainIntent:
 
 
 def nonce_of(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def nep413(intent: PlainIntent, nonce: bytes, *, recipient: str = "verifier.near") -> SignedData:
