@@ -204,9 +204,9 @@ async def test_p10_numbers_from_nowhere(bench: Bench, request: pytest.FixtureReq
     claim = await claimed(bench.store)
     before = await record(bench.store)
     fence = fence_of(claim)
-    for number in HUGE:
-        if not 0 <= number < 2**32 and request.node.callspec.params["bench"] == "grpc":
-            continue  # the stub cannot send it
+    # some of these a stub cannot even send
+    stub = request.node.callspec.params["bench"] == "grpc"
+    for number in (one for one in HUGE if 0 <= one < 2**31 or not stub):
         for one in (
             replace(failure(claim), seen_version=number),
             move(claim, Status.VERIFIED, fence=number + fence + 2),
@@ -217,11 +217,11 @@ async def test_p10_numbers_from_nowhere(bench: Bench, request: pytest.FixtureReq
         lease = LeaseRef(intent_id="i-1", fence=number + fence + 2)
         assert await bench.store.renew([lease], lease_ms=1_000) == [False]
         assert await bench.store.release([lease]) == [False]
-    for lease_ms in (0, -1, 2**31 - 1):
+    for lease_ms in (0, 2**31 - 1) if stub else (0, -1, 2**63):
         assert (
             reason(await answer(bench.store.claim("p", limit=1, lease_ms=lease_ms))) is Reason.INVALID_FIELD
         )
-    for limit in (0, -1, 1_001):
+    for limit in (0, 1_001) if stub else (0, -1, 1_001):
         assert reason(await answer(bench.store.claim("p", limit=limit, lease_ms=1_000))) is Reason.BATCH_SIZE
     high = transaction(block_height=2**63)
     (found,) = await bench.store.transition([move(claim, Status.VERIFIED, fence=fence, transactions=(high,))])
