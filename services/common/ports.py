@@ -113,7 +113,8 @@ class OverdueReader(Protocol):
 
     async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
         """Non-terminal intents nobody ends: past their deadline, without an owner, written past the store or
-        held for a person. Raises PAGE_TOKEN_INVALID."""
+        held for a person. A page may be short, or empty, and have a next one. Raises PAGE_TOKEN_INVALID,
+        BATCH_SIZE unless `page_size` is 1 to 200."""
         ...
 
 

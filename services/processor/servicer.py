@@ -7,6 +7,7 @@ import grpc
 from intents.processor.v1 import processor_service_pb2 as pb
 from intents.processor.v1 import processor_service_pb2_grpc as rpc
 from services.common.errors import not_implemented
+from services.processor.convert import stuck_to_proto
 from services.processor.worker import Worker
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,7 +31,8 @@ class ProcessorServicer(rpc.ProcessorServiceServicer):
     async def ListStuckIntents(
         self, request: pb.ListStuckIntentsRequest, context: Context
     ) -> pb.ListStuckIntentsResponse:
-        raise not_implemented("ListStuckIntents")
+        page = await self._worker.store.overdue(page_size=request.page_size, page_token=request.page_token)
+        return stuck_to_proto(page)
 
     async def RetryIntents(
         self, request: pb.RetryIntentsRequest, context: Context

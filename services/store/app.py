@@ -87,6 +87,7 @@ async def open_store(settings: StoreSettings, clock: Clock, observe: Observe) ->
             meters,
             event_poll=settings.event_poll_ms / 1000,
             fold_every=settings.rollup_interval_ms / 1000,
+            overdue_grace=settings.overdue_grace_ms / 1000,
         )
         async with (
             _relaying(storage, clock, settings.relay_poll_ms / 1000),
@@ -147,6 +148,7 @@ async def _dropping(
 async def _refresh(store: Store, meters: StoreMeters, clock: Clock, every: float) -> None:
     while True:
         try:
+            meters.overstaying(await store.overstaying())
             meters.refreshed(await store.statistics(StatisticsQuery()), await store.events_not_counted())
         except IntentError as error:
             logs.event(logger, logging.WARNING, "store.metrics_stale", reason=str(error.reason))

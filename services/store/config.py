@@ -101,6 +101,13 @@ class StoreSettings(ServiceSettings):
     events_retention_ms: int = setting(
         300_000, unit="ms", minimum=100, maximum=86_400_000, help="Time between looks for events to drop"
     )
+    overdue_grace_ms: int = setting(
+        60_000,
+        unit="ms",
+        minimum=1_000,
+        maximum=86_400_000,
+        help="How long a due intent may be without an owner before it counts as overdue",
+    )
     metrics_refresh_ms: int = setting(
         5_000, unit="ms", minimum=100, maximum=3_600_000, help="Time between counts for the gauges"
     )

@@ -108,6 +108,13 @@ def derived(document: Document) -> Document:
     }
 
 
+def held_since(document: Document) -> datetime | None:
+    """When it was held; None if it is not, or somebody else wrote something there."""
+    held = document.get("held")
+    since = held.get("since") if isinstance(held, dict) else None
+    return since if isinstance(since, datetime) else None
+
+
 def move_entry(
     *,
     version: int,

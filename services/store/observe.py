@@ -1,15 +1,17 @@
 """The store's vocabulary: the seed's five metrics, under its names, and a count of what came in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from services.common.domain.intent import IntentRecord
 from services.common.domain.outcomes import (
     Accepted,
+    OverdueCause,
 )
 from services.common.domain.statistics import Statistics
 from services.common.errors import IntentError
 from services.common.observe import Observe, metrics
+from services.store.overdue import Overstaying
 
 OTHER: Final = "other"
 TERA: Final = 1_000_000_000_000
@@ -50,6 +52,18 @@ class StoreMeters:
         self._created = metrics.counter(
             registry, "store_creations_total", "Creations answered, by outcome", ["outcome"]
         )
+        self._overdue = metrics.gauge(
+            registry,
+            "intents_overdue",
+            "Intents that nobody ends, by cause; 1000 means as many or more",
+            ["cause"],
+        )
+        self._oldest = metrics.gauge(
+            registry,
+            "intents_overdue_oldest_seconds",
+            "For how long the one that is overdue longest is",
+            ["cause"],
+        )
 
     def created(self, answers: Sequence[Accepted | IntentError]) -> None:
         """Count new, repeated and refused creations."""
@@ -74,6 +88,12 @@ class StoreMeters:
         for solver in statistics.solvers[:MAX_SOLVER_LABELS]:
             self._success(solver.solver_id).set(solver.success_rate)
             self._execution(solver.solver_id).set(solver.avg_execution_time)
+
+    def overstaying(self, counts: Mapping[OverdueCause, Overstaying]) -> None:
+        """Show what is overdue now."""
+        for cause, one in counts.items():
+            self._overdue(cause.value).set(one.count)
+            self._oldest(cause.value).set(one.oldest.total_seconds())
 
 
 class RetentionMeters:

@@ -18,6 +18,7 @@ from services.common.domain.outcomes import (
 )
 from services.common.domain.statistics import SolverStatistics
 from services.store.model import PageKey
+from services.store.overdue_range import OverdueRange
 
 T = TypeVar("T")
 
@@ -391,6 +392,10 @@ class Storage(Protocol):
     async def page(self, query: ListQuery, after: PageKey | None, limit: int, most: int) -> PageRead:
         """Newest first by (createdAt, _id), strictly after `after`; `most`: records looked at for filters that no index
         serves (services/store/listing.py)."""
+        ...
+
+    async def overdue(self, asked: OverdueRange) -> Sequence[Document]:
+        """In the order of their keys, whatever other causes apply."""
         ...
 
     async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:

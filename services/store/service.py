@@ -1,7 +1,7 @@
 """The store's use cases, in domain terms; satisfies services.common.ports.Store."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -15,6 +15,7 @@ from services.common.domain.outcomes import (
     IntentPage,
     LeaseRef,
     ListQuery,
+    OverdueCause,
     OverduePage,
     RequestIdentity,
     TransactionRecord,
@@ -22,8 +23,9 @@ from services.common.domain.outcomes import (
     WriteOutcome,
 )
 from services.common.domain.statistics import Statistics, StatisticsQuery
-from services.common.errors import IntentError, Reason, not_implemented
+from services.common.errors import IntentError, Reason
 from services.common.observe import logs, trace
+from services.store import overdue
 from services.store.claiming import HANDED, Turns, claiming, handing_over, releasing, renewing
 from services.store.creating import Draft, creating, draft
 from services.store.document import record_of
@@ -40,6 +42,7 @@ from services.store.model import (
 )
 from services.store.moving import moving, recording
 from services.store.observe import StoreMeters
+from services.store.overdue import Overstaying
 from services.store.ports import Storage
 from services.store.rollups.background import Folding
 from services.store.rollups.fold import Folder
@@ -55,7 +58,7 @@ MAX_LEASE_MS = 24 * 3600 * 1000
 
 class Store:
     """The one truth. `event_poll` is seconds between looks for what other replicas wrote, `fold_every` between
-    rounds of folding events into roll-ups."""
+    rounds of folding events into roll-ups, `overdue_grace` how long a due intent may wait for an owner."""
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Store:
         event_poll: float = 0.2,
         fold_every: float = 1.0,
         looked_at: int = LOOKED_AT,
+        overdue_grace: float = 60.0,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -76,6 +80,7 @@ class Store:
         self._folding = Folding(self._folder, clock, every=fold_every)
         self._rollups = Reader(storage, clock)
         self._turns = Turns()
+        self._grace = timedelta(seconds=overdue_grace)
         storage.on_events = self._wake
 
     def _wake(self) -> None:
@@ -209,7 +214,15 @@ class Store:
             return await self._storage.run(handing_over(leases, to_owner, until))
 
     async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
-        raise not_implemented("ListOverdue")
+        check_batch(page_size, most=MAX_PAGE)
+        with trace.span("store.overdue"):
+            return await overdue.page(
+                self._storage, now(self._clock), self._grace, size=page_size, token=page_token
+            )
+
+    async def overstaying(self) -> Mapping[OverdueCause, Overstaying]:
+        """What `overdue` lists, counted."""
+        return await overdue.counted(self._storage, now(self._clock), self._grace)
 
     async def record_transactions(self, records: Sequence[TransactionRecord]) -> Sequence[WriteOutcome]:
         check_batch(len(records))

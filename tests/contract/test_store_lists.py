@@ -18,7 +18,7 @@ from services.common.errors import IntentError, Reason
 from services.store.adapters import sqlite_filing
 from services.store.adapters.mongo import MongoStorage
 from services.store.adapters.mongo_page import PATHS, read_page
-from services.store.adapters.sqlite_schema import prepare
+from services.store.adapters.sqlite_schema import LISTED, WATCHED, prepare
 from services.store.listing import walk_of
 from services.store.model import PageKey
 from tests.unit.store.raw import raw
@@ -248,12 +248,12 @@ async def test_a_list_follows_a_solver_and_transactions_as_they_change(bench: Be
 def as_before(path: Path) -> None:
     """The file as the version before lists by token, solver and transaction made it."""
     connection = sqlite3.connect(path, isolation_level=None)
-    for index in ("token", "other_token", "solver"):
-        connection.execute(f"DROP INDEX intents_newest_by_{index}")
-    for column in ("token", "other_token", "solver_id"):
+    newest = ("token", "other_token", "solver")
+    for index in (*(f"newest_by_{one}" for one in newest), "open", "held", "written_past", "unfiled"):
+        connection.execute(f"DROP INDEX intents_{index}")
+    for column in (*LISTED, *WATCHED):
         connection.execute(f"ALTER TABLE intents DROP COLUMN {column}")
     connection.execute("DROP TABLE intent_hashes")
-    connection.execute("DELETE FROM meta WHERE key LIKE 'lists.%'")
     connection.close()
 
 

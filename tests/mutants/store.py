@@ -154,6 +154,7 @@ _EVENTS = "tests/contract/test_store_events.py"
 _SCHEMA = "tests/contract/test_store_schema.py"
 _ADOPTION = "tests/contract/test_store_adoption.py"
 _RESOLVE = "tests/contract/test_store_resolve.py"
+_OVERDUE = "tests/contract/test_store_overdue.py"
 _CLAIMS = "tests/contract/test_store_claims.py"
 _MONGO = "tests/contract/test_store_mongo.py"
 _OTHER = f"{_CONTRACT}::test_p08_other_content_is_refused_and_changes_nothing[sqlite]"
@@ -292,6 +293,38 @@ MUTANTS: tuple[Mutant, ...] = (
         "services.store.claiming",
         ("    turns.after = heads.upto\n", ""),
         tests=(f"{_CLAIMS}::test_p13_turns_go_round_whatever_the_limit[sqlite]",),
+    ),
+    without(
+        "P13",
+        "the-open-ends-of-intents-are-not-kept",
+        "services.store.document",
+        ('"openUntil": None if ended else document["expiresAt"]', '"openUntil": None'),
+        tests=(f"{_OVERDUE}::test_p13_an_intent_past_its_deadline_is_told_whoever_holds_it[sqlite]",),
+    ),
+    without(
+        "P13",
+        "a-page-of-what-is-overdue-ends-the-list-early",
+        "services.store.overdue",
+        (
+            "                return OverduePage(overdue=tuple(found), next_page_token=encode_token(cause, after))\n"
+            "            continue\n",
+            "                return OverduePage(overdue=tuple(found))\n            continue\n",
+        ),
+        tests=(f"{_OVERDUE}::test_p13_a_page_reads_so_many_and_no_more[sqlite]",),
+    ),
+    without(
+        "P13",
+        "only-writes-of-later-statuses-are-seen",
+        "services.store.adapters.sqlite_overdue",
+        ("WHERE status <> version_status ", "WHERE status <> version_status AND status > version_status "),
+        tests=(f"{_OVERDUE}::test_p13_every_pair_of_statuses_is_found[sqlite]",),
+    ),
+    without(
+        "P13",
+        "what-is-held-has-no-time",
+        "services.store.adapters.sqlite_rows",
+        ("        None if held is None else ms(held),\n", "        None,\n"),
+        tests=(f"{_OVERDUE}::test_p13_each_cause_is_found[sqlite]",),
     ),
     Mutant(
         promise="P5",

@@ -61,7 +61,12 @@ async def test_bad_input_is_answered_with_field_and_reason(bench: Bench) -> None
             (stub.ClaimIntents(pb.ClaimIntentsRequest(limit=1, lease_ms=1)), Reason.INVALID_FIELD),
             (stub.ListEvents(pb.ListEventsRequest(cursor="zz")), Reason.CURSOR_INVALID),
             (stub.ListEvents(pb.ListEventsRequest(limit=1001)), Reason.BATCH_SIZE),
-            (stub.ListOverdue(pb.ListOverdueRequest(page_size=1)), Reason.NOT_IMPLEMENTED),
+            (stub.ListOverdue(pb.ListOverdueRequest(page_size=201)), Reason.BATCH_SIZE),
+            (
+                stub.ListOverdue(pb.ListOverdueRequest(page_size=1, page_token="?")),
+                Reason.PAGE_TOKEN_INVALID,
+            ),
+            (stub.HandOverIntents(pb.HandOverIntentsRequest(leases=[{}], lease_ms=1)), Reason.INVALID_FIELD),
         ]
         for call, reason in cases:
             error = await refusal(call)
@@ -118,6 +123,8 @@ async def test_the_seeds_metrics_are_fed_from_the_store(bench: Bench) -> None:
         "store_rollups_behind_events 0.0",
         'intents_by_status{status="failed"} 1.0',
         'intents_by_status{status="pending"} 0.0',
+        'intents_overdue{cause="past_deadline"} 0.0',
+        'intents_overdue_oldest_seconds{cause="held"} 0.0',
         "# HELP intent_processing_time_seconds Time taken to process intents",
         'intent_processing_time_seconds_bucket{action="swap",le="60.0"} 1.0',
         'intent_processing_time_seconds_count{action="other"} 1.0',

@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.unit.store.raw import raw
-from tests.unit.store.support import created, opened, sqlite_url
+from tests.unit.store.support import START, created, opened, sqlite_url
 
 
 async def admin(url: str, *arguments: str, **env: str) -> tuple[int, str, str]:
@@ -50,10 +51,32 @@ async def test_verify_says_what_it_found_and_repairs_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("verify",), ("resolve", "i-1"), ("new-identity",), ("migrate", "--dry-run")]
+    "arguments", [("verify",), ("overdue",), ("resolve", "i-1"), ("new-identity",), ("migrate", "--dry-run")]
 )
 async def test_a_mistyped_path_is_no_healthy_empty_store(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     code, out, error = await admin(f"sqlite:///{tmp_path}/typed-wrong.db", *arguments)
     assert (code, out, len(error.splitlines())) == (2, "", 1)
     assert "there is no database at" in error and "typed-wrong.db" in error
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_overdue_lists_what_nobody_ends(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path)
+    async with opened(url) as made:
+        pass
+    code, said, _ = await admin(url, "overdue")
+    assert (code, said.strip()) == (0, "no intent is overdue")
+    async with opened(url) as made:
+        made.clock.moment = START - timedelta(days=2000)
+        for n in range(3):
+            await created(made.store, f"i-{n}", expires_at=made.clock.moment + timedelta(hours=n + 1))
+    people, programs, wrong = await asyncio.gather(
+        admin(url, "overdue", "--limit", "2"), admin(url, "overdue", "--json"), admin(url, "overdue", "x")
+    )
+    assert (people[0], programs[0], wrong[0]) == (1, 1, 2)
+    lines = people[1].splitlines()
+    assert [line.split()[:2] for line in lines[1:3]] == [["i-0", "past_deadline"], ["i-1", "past_deadline"]]
+    assert "more" in lines[-1]
+    told = json.loads(programs[1])
+    assert [one["intentId"] for one in told["overdue"]] == ["i-0", "i-1", "i-2"] and told["more"] is False
+    assert {one["cause"] for one in told["overdue"]} == {"past_deadline"}

@@ -135,10 +135,9 @@ async def test_the_processor_says_what_it_does_and_never_its_secret() -> None:
 @pytest.mark.parametrize(
     ("module", "servicer", "method", "request_"),
     [
-        (processor_pb, ProcessorServicer, "ListStuckIntents", processor_pb.ListStuckIntentsRequest()),
         (processor_pb, ProcessorServicer, "RetryIntents", processor_pb.RetryIntentsRequest()),
     ],
-    ids=["ListStuckIntents", "RetryIntents"],
+    ids=["RetryIntents"],
 )
 async def test_what_is_not_built_says_so(module: Any, servicer: Any, method: str, request_: Any) -> None:
     answer = await bridge(module, servicer(Answers(None))).unary(method, request_)

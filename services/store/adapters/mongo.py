@@ -19,7 +19,7 @@ from services.store.adapters.mongo_outbox import MongoOutbox
 from services.store.adapters.mongo_program import MongoProgram
 from services.store.adapters.mongo_reads import MongoReads
 from services.store.adapters.mongo_scans import MongoScans
-from services.store.adapters.mongo_schema import INTENT_INDEXES, KEPT, RESERVED, Collections
+from services.store.adapters.mongo_schema import INTENT_INDEXES, KEPT, RESERVED, SPARSE_INDEXES, Collections
 from services.store.adapters.mongo_strangers import MongoStrangers
 from services.store.config import Driver
 from services.store.ports import (
@@ -73,6 +73,8 @@ class MongoStorage(MongoReads):
         async with _usable(), reachable():
             for keys in INTENT_INDEXES:
                 await self._on.intents.create_index(list(keys))
+            for keys in SPARSE_INDEXES:
+                await self._on.intents.create_index(list(keys), sparse=True)
             await self._on.solvers.create_index([("solverId", 1)])
             first: Document = {"_id": "store", "storeId": secrets.token_hex(8), "partitions": partitions}
             standing = (await insert_absent(self._on.kept["meta"], [first]))[0] or first

@@ -159,7 +159,8 @@ class MongoProgram:
             # from the epoch on: held ones have no next action
             where = {"openUser": {"$gt": upto}, "nextActionAt": {"$gte": EPOCH, "$lte": asked.now}}
             order = [("openUser", 1), ("nextActionAt", 1)]
-            found = await self._on.intents.find(where, sort=order, limit=1).to_list(None)
+            # by the index over time alone the server would look at all that is due
+            found = await self._on.intents.find(where, sort=order, limit=1, hint=order).to_list(None)
             if not found:
                 return Heads(documents, "")
             documents += found

@@ -17,10 +17,12 @@ from services.store.adapters.mongo_calls import (
     reservation,
     together,
 )
+from services.store.adapters.mongo_overdue import overdue
 from services.store.adapters.mongo_page import read_page
 from services.store.adapters.mongo_schema import Collections
 from services.store.document import event_id
 from services.store.model import PageKey
+from services.store.overdue_range import OverdueRange
 from services.store.ports import Document, PageRead, Reservation
 
 _AHEAD: Final = 4
@@ -48,6 +50,10 @@ class MongoReads:
     async def page(self, query: ListQuery, after: PageKey | None, limit: int, most: int) -> PageRead:
         async with reachable():
             return await read_page(self._on.intents, query, after, limit, most)
+
+    async def overdue(self, asked: OverdueRange) -> Sequence[Document]:
+        async with reachable():
+            return await overdue(self._on.intents, asked)
 
     async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         async with reachable():

@@ -17,8 +17,10 @@ INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (
     (("executionDetails.transactions.hash", 1),),
     # what is ours
     (("intentId", 1),),
-    (("nextActionAt", 1),),
+    (("nextActionAt", 1), ("_id", 1)),
     (("openUser", 1), ("nextActionAt", 1)),
+    (("openUntil", 1), ("_id", 1)),
+    (("versionStatus", 1), ("status", 1), ("createdAt", 1), ("_id", 1)),
     (("lease.owner", 1),),
     (("outbox.version", 1),),
     (("principal", 1), ("createdAt", -1), ("_id", -1)),
@@ -31,6 +33,9 @@ INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (
     (("principal", 1), ("tokens", 1), ("createdAt", -1), ("_id", -1)),
     (("principal", 1), ("executionDetails.solverId", 1), ("createdAt", -1), ("_id", -1)),
 )
+
+SPARSE_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = ((("held.since", 1),),)
+"""Of those only that have the field."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from services.common.domain.outcomes import (
 )
 from services.common.domain.statistics import SolverStatistics
 from services.store.adapters.sqlite_filing import file_portion
+from services.store.adapters.sqlite_overdue import overdue
 from services.store.adapters.sqlite_page import read_page
 from services.store.adapters.sqlite_program import Run
 from services.store.adapters.sqlite_rows import (
@@ -34,6 +35,7 @@ from services.store.adapters.sqlite_scans import SqliteScans
 from services.store.adapters.sqlite_schema import prepare
 from services.store.adapters.sqlite_worker import Worker
 from services.store.model import PageKey
+from services.store.overdue_range import OverdueRange
 from services.store.ports import (
     CannotOpen,
     Document,
@@ -132,6 +134,9 @@ class SqliteStorage:
 
     async def page(self, query: ListQuery, after: PageKey | None, limit: int, most: int) -> PageRead:
         return await self._reader.run(lambda connection: read_page(connection, query, after, limit, most))
+
+    async def overdue(self, asked: OverdueRange) -> Sequence[Document]:
+        return await self._reader.run(lambda connection: overdue(connection, asked))
 
     async def kept(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         return await self._reader.run(lambda connection: kept(connection, kind, keys))

@@ -1,4 +1,4 @@
-"""What SQLite keeps beside an intent's document for lists, and how a file of an earlier version gets it."""
+"""What SQLite keeps beside a document for lists and what is overdue, and how a file of an earlier version gets it."""
 
 import sqlite3
 from typing import Final
@@ -6,14 +6,13 @@ from typing import Final
 from bson import decode
 from bson.errors import InvalidBSON
 
-from services.store.adapters.sqlite_rows import OPTIONS, hashes, listed_columns, ms
-from services.store.adapters.sqlite_schema import LISTED
+from services.store.adapters.sqlite_rows import OPTIONS, hashes, listed_columns, ms, watched_columns
+from services.store.adapters.sqlite_schema import LISTED, WATCHED
 from services.store.ports import Document
 
 PORTION: Final = 500
-_DONE: Final = "lists.filed"
-_AT: Final = "lists.filing"
-_SET: Final = f"UPDATE intents SET {' = ?, '.join(LISTED)} = ? WHERE id = ?"  # noqa: S608
+_LATER: Final = (*LISTED, *WATCHED)
+_SET: Final = f"UPDATE intents SET {' = ?, '.join(_LATER)} = ? WHERE id = ?"  # noqa: S608
 
 
 def file_hashes(connection: sqlite3.Connection, document: Document, before: set[str]) -> None:
@@ -39,25 +38,17 @@ def refile_hashes(connection: sqlite3.Connection, document: Document) -> None:
 def file_portion(connection: sqlite3.Connection) -> bool:
     """Files some more of the intents that an earlier version wrote, in one transaction; False when all are filed.
 
-    Where it stands is kept in the file, so that it goes on there if it is cut off.
+    Which they are stands in the rows: cut off, it goes on with the others, and finds those that an earlier version
+    writes later.
     """
-    state = dict(
-        connection.execute("SELECT key, value FROM meta WHERE key IN (?, ?)", (_DONE, _AT)).fetchall()
-    )
-    if _DONE in state:
-        return False
-    sql = "SELECT id, document FROM intents WHERE id > ? ORDER BY id LIMIT ?"
-    rows: list[tuple[str, bytes]] = connection.execute(sql, (state.get(_AT, ""), PORTION)).fetchall()
+    sql = "SELECT id, document FROM intents WHERE version_status IS NULL ORDER BY id LIMIT ?"
+    rows: list[tuple[str, bytes]] = connection.execute(sql, (PORTION,)).fetchall()
     for intent_id, stored in rows:
         try:
-            document = decode(stored, OPTIONS)
-            connection.execute(_SET, (*listed_columns(document), intent_id))
+            document: Document = decode(stored, OPTIONS)
+            connection.execute(_SET, (*listed_columns(document), *watched_columns(document), intent_id))
             refile_hashes(connection, document)
         except (KeyError, TypeError, AttributeError, InvalidBSON):
-            continue  # `verify` tells of it
-    if rows:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_AT, rows[-1][0]))
-        return True
-    connection.execute("DELETE FROM meta WHERE key = ?", (_AT,))
-    connection.execute("INSERT INTO meta VALUES (?, '1')", (_DONE,))
-    return False
+            # `verify` tells of it
+            connection.execute("UPDATE intents SET version_status = status WHERE id = ?", (intent_id,))
+    return bool(rows)

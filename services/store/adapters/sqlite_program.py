@@ -25,7 +25,9 @@ from services.store.adapters.sqlite_rows import (
     reservations,
     solver,
     standing,
+    watched_columns,
 )
+from services.store.adapters.sqlite_schema import WATCHED
 from services.store.document import event_document
 from services.store.model import partition_of
 from services.store.ports import (
@@ -63,12 +65,10 @@ _INSERT: Final = (
     f"INSERT INTO intents ({', '.join(COLUMNS)}, document, id) VALUES (?{', ?' * (len(COLUMNS) + 1)}) "  # noqa: S608
     "ON CONFLICT (id) DO NOTHING"
 )
-_UPDATE: Final = f"UPDATE intents SET {' = ?, '.join(MOVING)} = ?, document = ? WHERE id = ?"  # noqa: S608
 _DROP: Final = (
     "DELETE FROM events WHERE partition = ? AND sequence IN "
     "(SELECT sequence FROM events WHERE partition = ? AND sequence <= ? ORDER BY sequence LIMIT ?)"
 )
-_SOLVER: Final = "UPDATE intents SET solver_id = ? WHERE id = ?"
 _REFILE: Final = f"UPDATE intents SET {' = ?, '.join(COLUMNS)} = ? WHERE id = ?"  # noqa: S608
 
 DUE: Final = "SELECT id, document FROM intents WHERE next_action_ms <= ? ORDER BY next_action_ms, id LIMIT ?"
@@ -166,11 +166,17 @@ class Run:
             return None
         document = applied(before, write.set, write.push)
         outbox, document["outbox"] = document["outbox"], []
-        connection.execute(_UPDATE, (*moving_columns(document), encode(document), write.intent_id))
+        names, values = list(MOVING), list(moving_columns(document))
+        # an index is written for each column that is set, changed or not
+        seldom = zip(WATCHED, watched_columns(before), watched_columns(document), strict=True)
+        for name, old, new in (*seldom, ("solver_id", solver(before), solver(document))):
+            if new != old:
+                names.append(name)
+                values.append(new)
+        # the names are ours; as many texts as there are kinds of moves
+        sql = f"UPDATE intents SET {' = ?, '.join(names)} = ?, document = ? WHERE id = ?"  # noqa: S608
+        connection.execute(sql, (*values, encode(document), write.intent_id))
         if document.get("executionDetails") is not before.get("executionDetails"):
-            # an index is written for each column that is set, changed or not
-            if solver(document) != solver(before):
-                connection.execute(_SOLVER, (solver(document), write.intent_id))
             file_hashes(connection, document, hashes(before))
         self._read[write.intent_id] = document
         self._publish(connection, document, outbox)

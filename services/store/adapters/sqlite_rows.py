@@ -11,7 +11,8 @@ from bson.errors import InvalidBSON
 
 from services.common.clock import from_ns, to_ns
 from services.common.errors import IntentError, Reason
-from services.store.adapters.sqlite_schema import LISTED
+from services.store.adapters.sqlite_schema import LISTED, WATCHED
+from services.store.document import held_since
 from services.store.model import floor_key
 from services.store.ports import Document, Reservation, Standing
 
@@ -28,7 +29,9 @@ NEXT_USER: Final = (
 
 MOVING: Final = ("status", "next_action_ms", "lease_owner")
 """Columns beside an intent's document that moves and leases change, most of the time."""
-COLUMNS: Final = ("principal", "content_hash", "created_ms", "user_id", "action", *LISTED, *MOVING)
+COLUMNS: Final = (
+    "principal", "content_hash", "created_ms", "user_id", "action", *LISTED, *WATCHED, *MOVING
+)  # fmt: skip
 """All columns beside an intent's document; every one follows from it."""
 
 _DOCUMENTS: Final = "SELECT id, document FROM intents WHERE id IN"
@@ -57,6 +60,7 @@ def columns(document: Document) -> tuple[Any, ...]:
         document["userId"],
         document["action"],
         *listed_columns(document),
+        *watched_columns(document),
         *moving_columns(document),
     )
 
@@ -70,6 +74,16 @@ def listed_columns(document: Document) -> tuple[Any, ...]:
 def solver(document: Document) -> str | None:
     """The column solver_id, the only one of LISTED that a move may change: once or twice in a lifetime."""
     return (document.get("executionDetails") or {}).get("solverId") or None
+
+
+def watched_columns(document: Document) -> tuple[Any, ...]:
+    """Values of WATCHED."""
+    until, held = document.get("openUntil"), held_since(document)
+    return (
+        document["versionStatus"],
+        None if until is None else ms(until),
+        None if held is None else ms(held),
+    )
 
 
 def hashes(document: Document) -> set[str]:

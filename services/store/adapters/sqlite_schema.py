@@ -5,6 +5,9 @@ from typing import Final
 
 LISTED: Final = ("token", "other_token", "solver_id")
 """Columns of intents that came later, for lists: other_token is NULL where it is the same, solver_id where none is."""
+WATCHED: Final = ("version_status", "open_until_ms", "held_ms")
+"""Columns that came later, for what is overdue: a move changes them a few times in an intent's life. version_status is
+NULL where an earlier version wrote the row: it is filed when the file is opened."""
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -15,7 +18,8 @@ CREATE TABLE IF NOT EXISTS nonces (
 CREATE TABLE IF NOT EXISTS intents (
   id TEXT PRIMARY KEY, principal TEXT NOT NULL, content_hash TEXT NOT NULL, created_ms INTEGER NOT NULL,
   user_id TEXT NOT NULL, action TEXT NOT NULL, token TEXT,
-  other_token TEXT, solver_id TEXT, status TEXT NOT NULL, next_action_ms INTEGER, lease_owner TEXT,
+  other_token TEXT, solver_id TEXT, version_status TEXT, open_until_ms INTEGER, held_ms INTEGER,
+  status TEXT NOT NULL, next_action_ms INTEGER, lease_owner TEXT,
   document BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS intent_hashes (
   intent_id TEXT NOT NULL, hash TEXT NOT NULL, made_ms INTEGER NOT NULL,
@@ -50,6 +54,11 @@ CREATE INDEX IF NOT EXISTS intents_newest_by_other_token ON intents (principal, 
 CREATE INDEX IF NOT EXISTS intents_newest_by_solver ON intents (principal, solver_id, created_ms, id)
   WHERE solver_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS intents_newest_by_hash ON intent_hashes (hash, made_ms, intent_id);
+CREATE INDEX IF NOT EXISTS intents_open ON intents (open_until_ms, id) WHERE open_until_ms IS NOT NULL;
+CREATE INDEX IF NOT EXISTS intents_held ON intents (held_ms, id) WHERE held_ms IS NOT NULL;
+CREATE INDEX IF NOT EXISTS intents_written_past ON intents (version_status, status, created_ms, id)
+  WHERE status <> version_status;
+CREATE INDEX IF NOT EXISTS intents_unfiled ON intents (id) WHERE version_status IS NULL;
 """
 
 
@@ -59,11 +68,12 @@ def prepare(connection: sqlite3.Connection) -> None:
     if _lacking(connection):
         connection.execute("BEGIN IMMEDIATE")
         for name in _lacking(connection):
-            connection.execute(f"ALTER TABLE intents ADD COLUMN {name} TEXT")
+            kind = "INTEGER" if name.endswith("_ms") else "TEXT"
+            connection.execute(f"ALTER TABLE intents ADD COLUMN {name} {kind}")
         connection.execute("COMMIT")
     connection.executescript(_LATER)
 
 
 def _lacking(connection: sqlite3.Connection) -> list[str]:
     there = {row[1] for row in connection.execute("PRAGMA table_info(intents)")}
-    return [name for name in LISTED if name not in there]
+    return [name for name in (*LISTED, *WATCHED) if name not in there]

@@ -25,7 +25,9 @@ import json, os, signal, socket, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN if len(sys.argv) > 3 else lambda *_: sys.exit(7))
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 print("up", os.getpid(), flush=True)
-open(sys.argv[2], "w").write(json.dumps({"pid": os.getpid()}))
+with open(sys.argv[2] + ".part", "w") as part:
+    part.write(json.dumps({"pid": os.getpid()}))
+os.replace(part.name, sys.argv[2])  # whoever waits for it finds all of it
 while True:
     connection, _ = listener.accept()
     connection.close()
