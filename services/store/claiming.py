@@ -20,9 +20,9 @@ from typing import Final
 
 from services.common.domain.intent import IntentRecord
 from services.common.domain.outcomes import LeaseRef
-from services.common.errors import IntentError
+from services.common.errors import IntentError, Reason
 from services.common.observe import logs
-from services.store.document import record_of
+from services.store.document import UNFIT, record_of
 from services.store.ports import Document, Due, DueOfUsers, Find, Heads, OwnedBy, Program, Update, Write
 
 logger = logging.getLogger(__name__)
@@ -100,29 +100,27 @@ def _take(documents: Sequence[Document], claim: _Claim) -> Program[None]:
     if not documents:
         return
     claim.tried.update(document["_id"] for document in documents)
-    writes = [
-        Write(
-            document["_id"],
-            {
-                "lease.fence": document["lease"]["fence"],
-                "lease.owner": document["lease"]["owner"],
-                "nextActionAt": document["nextActionAt"],
-            },
-            _lease(document, claim.owner, claim.until),
-        )
-        for document in documents
-    ]
+    writes: list[Write] = []
+    for document in documents:
+        try:
+            where, change = _mine(document), _lease(document, claim.owner, claim.until)
+        except UNFIT:
+            # no lease can be taken of it, so it only goes out of the way for as long
+            where, change = {}, {"nextActionAt": claim.until}
+        writes.append(Write(document["_id"], where | {"nextActionAt": document["nextActionAt"]}, change))
     answers: Sequence[Document | None] = yield Update(writes)
-    for document in answers:
-        if document is None:
+    for after in answers:
+        if after is None:
             continue
         try:
-            claim.claimed.append(record_of(document))
+            claim.claimed.append(record_of(after))
         except IntentError as error:
-            # one that cannot be read must not hold up all others; it comes again when this lease lapses
-            logs.event(
-                logger, logging.ERROR, "store.unreadable", intent_id=document["_id"], why=str(error.reason)
-            )
+            _broken(after, error.reason)
+
+
+def _broken(document: Document, why: Reason) -> None:
+    """One that somebody broke must not hold up all others; when its lease lapses it comes again. `verify` names it."""
+    logs.event(logger, logging.ERROR, "store.unreadable", intent_id=document["_id"], why=str(why))
 
 
 def renewing(leases: Sequence[LeaseRef], until: datetime) -> Program[list[bool]]:
@@ -177,7 +175,12 @@ def _settled(
         writes: list[Write] = []
         for index in pending:
             document = documents.get(leases[index].intent_id)
-            judged = False if document is None else judge(leases[index], document)
+            judged: Write | bool = False
+            if document is not None:
+                try:
+                    judged = judge(leases[index], document)
+                except UNFIT:
+                    _broken(document, Reason.CORRUPT_RECORD)
             if isinstance(judged, Write):
                 tried.append(index)
                 writes.append(judged)

@@ -44,6 +44,9 @@ SCHEMA: Final = 2
 ENDED: Final = {"openUntil": None, "openUser": None}
 """What `derived` says of an intent that has ended, as far as its end changes it."""
 
+UNFIT: Final = (KeyError, ValueError, TypeError, AttributeError, IndexError)
+"""What reading a document raises that is not as it is described here."""
+
 ADOPTED: Final = "ADOPTED"
 """Reason of version 1 of an intent that another system began: its status is as it was found."""
 
@@ -172,12 +175,17 @@ def record_of(document: Document) -> IntentRecord:
     """
     try:
         return _record(document)
-    except (KeyError, ValueError, TypeError, AttributeError):
-        raise IntentError(
-            Reason.CORRUPT_RECORD,
-            "A stored intent cannot be read.",
-            metadata={"intent_id": str(document.get("_id", ""))[:128]},
-        ) from None
+    except UNFIT:
+        raise corrupt(document) from None
+
+
+def corrupt(document: Document) -> IntentError:
+    """What is said of a record that somebody broke."""
+    return IntentError(
+        Reason.CORRUPT_RECORD,
+        "A stored intent cannot be read.",
+        metadata={"intent_id": str(document.get("_id", ""))[:128]},
+    )
 
 
 def _record(document: Document) -> IntentRecord:

@@ -22,6 +22,8 @@ from services.common.domain.outcomes import (
 from services.common.errors import IntentError, Reason
 from services.store.document import (
     ENDED,
+    UNFIT,
+    corrupt,
     error_to,
     execution_from,
     execution_to,
@@ -82,7 +84,7 @@ def _rounds(
         writes: list[Write] = []
         doubted: list[int] = []
         for index in pending:
-            answer = attempt(index, documents.get(intent_ids[index]))
+            answer = _attempted(attempt, index, documents.get(intent_ids[index]))
             if isinstance(answer, Write):
                 tried.append(index)
                 writes.append(answer)
@@ -106,6 +108,18 @@ def _rounds(
         outcome if outcome is not None else Conflict(record_of(documents[intent_ids[index]]))
         for index, outcome in enumerate(outcomes)
     ]
+
+
+def _attempted(
+    attempt: Callable[[int, Document | None], WriteOutcome | Write], index: int, document: Document | None
+) -> WriteOutcome | Write:
+    """One that somebody broke is refused; the others of its batch are not."""
+    try:
+        return attempt(index, document)
+    except UNFIT:
+        return Refused(corrupt(document or {}))
+    except IntentError as error:
+        return Refused(error)
 
 
 def _move(move: Transition, document: Document | None, now: datetime) -> WriteOutcome | Write:

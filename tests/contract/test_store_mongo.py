@@ -9,7 +9,7 @@ import pytest
 from pymongo.database import Database
 
 from services.common.domain.lifecycle import Status
-from services.common.domain.outcomes import Applied, Refused, TransactionRecord
+from services.common.domain.outcomes import Applied, LeaseRef, Refused, TransactionRecord
 from services.common.domain.statistics import StatisticsQuery
 from services.common.errors import IntentError, Reason
 from services.store.adapters.mongo import MongoStorage
@@ -184,6 +184,25 @@ async def test_a_record_that_cannot_be_read_holds_up_no_other(
     with pytest.raises(IntentError) as error:
         await bench.store.get(["i-1"])
     assert error.value.reason is Reason.CORRUPT_RECORD
+
+
+@pytest.mark.parametrize("broken", ["lease", "status", "versionStatus", "chainTransactions"])
+async def test_a_record_without_a_field_of_ours_spoils_no_batch(
+    bench: Bench, database: Database[dict[str, Any]], broken: str
+) -> None:
+    """Somebody's own `$unset`: its item is refused, those beside it go on."""
+    await bench.store.create([new("i-1"), new("i-2")])
+    claims = await bench.store.claim("p", limit=10, lease_ms=1_000)
+    fences = {one.intent_id: fence_of(one) for one in claims}
+    database.intents.update_one({"_id": "i-1"}, {"$unset": {broken: ""}})
+    leases = [LeaseRef(intent_id=one, fence=fences[one]) for one in ("i-1", "i-2")]
+    assert (await bench.store.renew(leases, lease_ms=2_000))[1]
+    moves = [move(one, Status.VERIFIED, fence=fences[one.intent_id]) for one in claims]
+    outcomes = dict(zip([one.intent_id for one in claims], await bench.store.transition(moves), strict=True))
+    assert isinstance(outcomes["i-2"], Applied)
+    assert not isinstance(outcomes["i-1"], Applied)
+    bench.clock.advance(seconds=5)
+    assert [one.intent_id for one in await bench.store.claim("q", limit=10, lease_ms=1_000)] == ["i-2"]
 
 
 async def test_the_log_and_the_outbox_are_as_stated(bench: Bench, database: Database[dict[str, Any]]) -> None:

@@ -46,6 +46,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/contract/test_store_moves.py::test_p03_another_version_stands[sqlite]",),
     ),
     without(
+        "P10", "a-broken-record-spoils-its-batch", "services.store.moving",
+        ("    except UNFIT:\n        return Refused(corrupt(document or {}))\n", ""),
+        tests=("tests/contract/test_store_mongo.py::test_a_record_without_a_field_of_ours_spoils_no_batch[secantus-chainTransactions]",),
+    ),
+    without(
         "P3", "a-bulk-write-that-did-anything-did-all", "services.store.adapters.mongo_update",
         (' and document.get("lastWrite") == token', ""),
         tests=("tests/contract/test_store_moves.py::test_p03_of_batches_that_race_for_the_same_intents_each_is_moved_once[secantus]",),

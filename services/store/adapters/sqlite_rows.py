@@ -48,7 +48,11 @@ def ms(moment: Any) -> int:
 def moving_columns(document: Document) -> tuple[Any, ...]:
     """Values of MOVING."""
     due = document["nextActionAt"]
-    return (document["status"], None if due is None else ms(due), document["lease"]["owner"] or None)
+    return (
+        document["status"],
+        None if due is None else ms(due),
+        (document.get("lease") or {}).get("owner") or None,
+    )
 
 
 def columns(document: Document) -> tuple[Any, ...]:
