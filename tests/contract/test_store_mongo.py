@@ -87,7 +87,7 @@ async def test_the_seeds_indexes_are_there_as_named(bench: Bench, database: Data
         "userId_1_status_1": [("userId", 1), ("status", 1)],
         "executionDetails.transactions.hash_1": [("executionDetails.transactions.hash", 1)],
         "intentId_1": [("intentId", 1)],
-        "nextActionAt_1": [("nextActionAt", 1)],
+        "nextActionAt_1__id_1": [("nextActionAt", 1), ("_id", 1)],
     }.items():
         assert indexes[name]["key"] == keys
         assert "unique" not in indexes[name] and "expireAfterSeconds" not in indexes[name]
