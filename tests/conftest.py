@@ -22,6 +22,23 @@ MONGOS = ("given",) if MONGODB_URL else ("secantus", "java")
 """The MongoDB-protocol servers that tests run on."""
 SPOKEN = (*MONGOS, *(f"{one}-pymongo" for one in MONGOS))
 """Each with motor, and with PyMongo's AsyncMongoClient."""
+ROOMS = tuple(
+    f"tests/contract/test_store_{room}.py"
+    for room in (
+        "claims",
+        "lists",
+        "overdue",
+        "resolve",
+        "retention",
+        "rollups",
+        "schema",
+        "verify",
+        "verify_rollups",
+    )
+)
+"""Tests of rooms that know a driver only through the seam the others hold whole: each server with one driver, each
+driver with one server. `--every-pair` runs all."""
+NOT_IN_ROOMS = ("secantus-pymongo", "java")
 NO_SKIPS = os.environ.get("CI") == "true"
 
 # Two busy cores say nothing about how long an example should take; a failure shows how to get it again.
@@ -40,6 +57,12 @@ def stateful(examples: int, steps: int = 30) -> settings:
         return settings()
     met = [phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)]
     return settings(max_examples=examples, stateful_step_count=steps, phases=met)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-pair", action="store_true", help="each room of the store on each server with each driver"
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,12 +88,25 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """pytest-xdist 3.8 names a test's group in an attribute that pytest 9.2 no longer reads: groups fall apart."""
+    if not config.getoption("--every-pair"):
+        left_out = [
+            item for item in items if item.nodeid.startswith(ROOMS) and _backend(item) in NOT_IN_ROOMS
+        ]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     for item in items:
         grouped = vars(item).get("_nodeid")
         if grouped is not None and grouped != item.nodeid:
             item._id = type(item._id).parse(grouped)  # type: ignore[attr-defined]
+
+
+def _backend(item: pytest.Item) -> str:
+    """Of a test of the store's; "" where it has none."""
+    callspec = getattr(item, "callspec", None)
+    params = {} if callspec is None else callspec.params
+    return str(next((params[one] for one in ("bench", "store_url", "any_mongo") if one in params), ""))
 
 
 Starter = Callable[[Path], ServerProcess]
