@@ -50,6 +50,8 @@ class Load:
     seed: int
     acknowledged: dict[str, tuple[int, Status]] = field(default_factory=dict)
     """The last answer to a creation or move, by intent."""
+    second_half: asyncio.Event = field(default_factory=asyncio.Event)
+    """Until it is set, no intent of the second half is created."""
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
@@ -70,6 +72,8 @@ class Load:
 
     async def _create(self) -> None:
         for number in range(self.count):
+            if number == self.count // 2:
+                await self.second_half.wait()
             one = new(f"i-{number}", request_id=f"r-{number}")
             for _ in range(2):  # the repeat may meet a store of the other schema
                 (outcome,) = await self.any_store.create([one])
@@ -181,6 +185,7 @@ async def by_processes(older: Path, url: str, folder: Path, *, count: int, seed:
         trees = [("new-1", servers.ROOT), ("old-1", older), ("new-2", servers.ROOT), ("old-2", older)]
         stores = [await stack.enter_async_context(process(tree, url, folder, name)) for name, tree in trees]
         load = Load(stores, count, seed)
+        load.second_half.set()
         await load.run()
         await load.check()
     found, old = await looked_at(url)

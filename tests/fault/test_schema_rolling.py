@@ -49,6 +49,7 @@ async def test_p12_two_schemas_on_one_database_lose_nothing(url: str, seed: int)
             while load.ended < COUNT // 2 and not running.done():
                 await migrated(url)
         finally:
+            load.second_half.set()  # what older stores do from here on, nothing has renewed yet
             await running
         await load.check()
     found, old = await looked_at(url)
