@@ -36,10 +36,16 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     made.kill9()
 
 
+def stop(server: ServerProcess) -> None:
+    """Returns when all its threads stand still: until then one of them may still answer."""
+    os.kill(server.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED)
+
+
 @contextmanager
 def hanging(server: ServerProcess) -> Iterator[None]:
     """It takes connections and bytes, and answers nothing."""
-    os.kill(server.pid, signal.SIGSTOP)
+    stop(server)
     try:
         yield
     finally:
@@ -97,7 +103,7 @@ async def test_a_server_that_hangs_does_not_hold_up_the_end(driver: str, server:
     async with opened_storage(url, **PATIENT) as storage:
         with deadline_scope(30):
             await storage.find(["i-1"])
-        os.kill(server.pid, signal.SIGSTOP)
+        stop(server)
         left_behind = asyncio.ensure_future(storage.find(["i-1"]))
         await asyncio.sleep(0)
         left_behind.cancel()
