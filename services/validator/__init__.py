@@ -1,6 +1,7 @@
 """Every rule an intent must meet before it costs anybody gas; stateless.
 
 In the order data flows: `servicer.py` (with `convert.py`) → `service.py` → `rules/structure.py` → `rules/tokens.py`
-→ `rules/amounts.py` → `rules/security.py`, which reads the signed message by `message.py`, checks signatures by
-`signatures.py` and asks the cache for keys, nonces and salts through `adapters/bounded.py`.
+→ `rules/amounts.py` → `prepare.py`, which reads the signed message by `message.py` → `signatures.py` → the cache for
+keys, nonces and salts through `adapters/bounded.py` → `rules/signature.py` → `rules/terms.py` → `rules/chain.py`.
+What a rule is stands in `rules/rule.py`; `rules/__init__.py` is the table that says which there are, and their order.
 """

@@ -37,11 +37,16 @@ class SignedMessage:
     fields: Mapping[str, str | int]
 
 
+NO_MESSAGE: Final = SignedMessage(
+    signer_id="", recipient=None, network=None, deadline=None, nonce=None, fields={}
+)
+"""Stands where none could be read."""
+
+
 def read(signed: SignedData) -> SignedMessage:
     """The message of `signed`. Raises MessageError."""
-    payload = signed.payload
+    payload, text = signed.payload, text_of(signed)
     enveloped = isinstance(payload, Nep413Payload)
-    text = payload.message if isinstance(payload, Nep413Payload) else payload
     try:
         value = strictjson.loads(text, max_bytes=MAX_MESSAGE_BYTES)
     except strictjson.StrictJsonError as error:
@@ -52,8 +57,6 @@ def read(signed: SignedData) -> SignedMessage:
         raise MessageError("holds a string that is not ASCII")
     _only(value, _ENVELOPED if enveloped else _BARE, "the message")
     if isinstance(payload, Nep413Payload):
-        if payload.callback_url is not None and not payload.callback_url.isascii():
-            raise MessageError("has a callbackUrl that is not ASCII")
         recipient: str | None = payload.recipient
         nonce: bytes | None = payload.nonce
     else:
@@ -70,6 +73,12 @@ def read(signed: SignedData) -> SignedMessage:
         nonce=nonce,
         fields=_plain(value.get("intents")),
     )
+
+
+def text_of(signed: SignedData) -> str:
+    """The text that holds the message."""
+    payload = signed.payload
+    return payload.message if isinstance(payload, Nep413Payload) else payload
 
 
 def fields_of(intent: PlainIntent) -> dict[str, str | int]:

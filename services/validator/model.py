@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import IntEnum
 from typing import Final
 
 from services.common.domain.intent import PlainIntent, SignedData, Submission
 from services.common.domain.outcomes import Rules, TokenInfo
 from services.common.domain.views import ChainView
 from services.common.errors import Reason, Violation
-from services.validator.message import SignedMessage
+from services.validator.message import NO_MESSAGE, SignedMessage
 
 MAX_BATCH: Final = 256
 """Submissions in one call."""
@@ -60,13 +61,23 @@ class RuleBook:
         )
 
 
+class Reach(IntEnum):
+    """How far a submission can be read; a rule that needs more than there is has nothing to look at."""
+
+    INTENT = 0  # the plain fields
+    SIGNED = 1  # signed data beside them
+    DECODED = 2  # of a standard that can be checked
+    MESSAGE = 3  # whose message can be read
+
+
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """A submission that reached the security stage. Filled once, read by every rule.
+    """A submission on its way through the stages. `prepare` fills it before the last, every rule reads it.
 
-    `message` is None where there is none that can be read; `key` and `signature` are empty where their text
-    cannot be read; `signed_bytes` are what the key must have signed; `proven` says that it did; `deadline_ns`
-    is None where no instant is known; `answers` are the chain's, without those it could not give.
+    `key` and `signature` are empty where their text cannot be read; `signed_bytes` are what the key must have
+    signed; `proven` says that it did; `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
+    instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
+    contract that rules need, by rule; `answers` are the chain's, without those it could not give.
     """
 
     intent: PlainIntent
@@ -75,18 +86,29 @@ class Case:
     now_ns: int
     stored: bool
     found: list[Violation] = field(default_factory=list)
+    reach: Reach = Reach.INTENT
     key: bytes = b""
+    key_fault: str = ""
     signature: bytes = b""
+    signature_fault: str = ""
     signed_bytes: bytes = b""
     proven: bool = False
-    message: SignedMessage | None = None
+    message_bytes: int = 0
+    message: SignedMessage = NO_MESSAGE
+    message_fault: str = ""
     deadline_ns: int | None = None
-    views: tuple[ChainView, ...] = ()
+    deadline_fault: str = ""
+    asked: Mapping[str, ChainView] = field(default_factory=dict)
     answers: Mapping[ChainView, bool] = field(default_factory=dict)
 
     def add(self, name: str, reason: Reason, message: str) -> None:
         """Note a violation."""
         self.found.append(Violation(field=name, reason=reason, message=message))
+
+    def said(self, rule: str) -> bool | None:
+        """What the chain said to the view of that rule; None if it was not asked or could not be."""
+        view = self.asked.get(rule)
+        return None if view is None else self.answers.get(view)
 
 
 def plain_of(submission: Submission) -> PlainIntent:

@@ -8,9 +8,11 @@ from services.common.domain.outcomes import Rules, Verdict
 from services.common.domain.views import ChainView
 from services.common.errors import IntentError, Reason, Violation
 from services.common.ports import ChainViews
-from services.validator.model import MAX_BATCH, Case, RuleBook, plain_of
+from services.validator.model import MAX_BATCH, Case, Reach, RuleBook, plain_of
 from services.validator.observe import Vocabulary
-from services.validator.rules import PLAIN_STAGES, SECURITY, security
+from services.validator.prepare import prepare
+from services.validator.rules import TABLE
+from services.validator.rules.rule import SECURITY, Table
 from services.validator.signatures import check_all
 
 UNAVAILABLE = "chain views"
@@ -24,8 +26,15 @@ class Validator:
     """Satisfies `services.common.ports.Validator`. Keeps nothing between calls."""
 
     def __init__(
-        self, book: RuleBook, chain: ChainViews, clock: Clock, vocabulary: Vocabulary | None = None
+        self,
+        book: RuleBook,
+        chain: ChainViews,
+        clock: Clock,
+        vocabulary: Vocabulary | None = None,
+        *,
+        table: Table = TABLE,
     ) -> None:
+        self._table = table
         self._book = book
         self._chain = chain
         self._clock = clock
@@ -59,28 +68,41 @@ class Validator:
     def _plain(self, submission: Submission, stored: bool, now_ns: int) -> Verdict | Case:
         if submission.intent is None and submission.signed_data is not None:
             return _refused("structure", [_BARE_MESSAGE])
-        intent = plain_of(submission)
-        for stage, rules in PLAIN_STAGES.items():
-            found = [violation for rule in rules for violation in rule(intent, self._book)]
-            if found:
-                return _refused(stage, found)
-        return Case(
-            intent=intent, signed=submission.signed_data, book=self._book, now_ns=now_ns, stored=stored
+        case = Case(
+            intent=plain_of(submission),
+            signed=submission.signed_data,
+            book=self._book,
+            now_ns=now_ns,
+            stored=stored,
         )
+        for stage, checks in self._table.plain:
+            for check in checks:
+                check(case)
+            if case.found:
+                return _refused(stage, case.found)
+        return case
 
     async def _secure(self, cases: Sequence[Case]) -> None:
         for case in cases:
-            security.prepare(case)
+            prepare(case)
         await check_all([case for case in cases if case.key and case.signature])
         for case in cases:
-            for rule in security.RULES:
-                rule(case)
-            case.views = security.wanted_views(case)
-        answers = await self._ask({view: None for case in cases for view in case.views})
+            case.asked = self._wanted(case)
+        answers = await self._ask({view: None for case in cases for view in case.asked.values()})
         for case in cases:
             case.answers = answers
-            for rule in security.CHAIN_RULES:
-                rule(case)
+            for check in self._table.security[case.reach]:
+                check(case)
+
+    def _wanted(self, case: Case) -> dict[str, ChainView]:
+        """What the chain must be asked, by rule. Nothing for a key that signed nothing."""
+        asked: dict[str, ChainView] = {}
+        if case.proven and case.reach is Reach.MESSAGE:
+            for rule in self._table.asking:
+                view = rule.view(case) if rule.view is not None else None
+                if view is not None:
+                    asked[rule.name] = view
+        return asked
 
     async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, bool]:
         """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""
@@ -105,7 +127,7 @@ class Validator:
     def _conclude(self, case: Case) -> Verdict:
         if case.found:
             return _refused(SECURITY, case.found)
-        if any(view not in case.answers for view in case.views):
+        if any(view not in case.answers for view in case.asked.values()):
             return Verdict(valid=False, unavailable=UNAVAILABLE)
         until = case.deadline_ns
         if until is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import settings_doc
+from tools import rules_doc, settings_doc
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICES = ("edge", "validator", "cache", "store", "notifier", "processor", "devnet")
@@ -48,6 +48,11 @@ def test_a_service_says_in_which_order_to_read_it(service: str) -> None:
 def test_settings_are_listed_as_they_are() -> None:
     shown = (ROOT / "docs" / "settings.md").read_text("utf-8")
     assert shown == settings_doc.document(), "python -m tools.settings_doc writes it"
+
+
+def test_rules_are_listed_as_they_are() -> None:
+    shown = (ROOT / "docs" / "rules.md").read_text("utf-8")
+    assert shown == rules_doc.document(), "python -m tools.rules_doc writes it"
 
 
 def test_every_make_target_and_module_named_is_there() -> None:

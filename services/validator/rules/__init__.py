@@ -1,18 +1,21 @@
-"""The rules, stage by stage; a later stage is looked at only if the earlier ones pass."""
+"""The rules, in the order they are applied: this table is that order, and docs/rules.md is written from it.
 
-from collections.abc import Mapping
+The last stage keeps the contract's order: signature, payload, recipient, network, deadline, fields, signer, key,
+nonce rules, nonce unused.
+"""
+
 from typing import Final
 
-from services.validator.rules import amounts, structure, tokens
+from services.validator.rules import amounts, chain, signature, structure, terms, tokens
+from services.validator.rules.rule import SECURITY, Table
 
-PLAIN_STAGES: Final[Mapping[str, tuple[structure.Rule, ...]]] = {
+TABLE: Final = Table({
     "structure": structure.RULES,
     "tokens": tokens.RULES,
     "amounts": amounts.RULES,
-}
-"""The stages that need nothing but the intent, in order."""
+    SECURITY: (*signature.RULES, *terms.RULES, *chain.RULES),
+})  # fmt: skip
+"""All of them."""
 
-SECURITY: Final = "security"
-"""The last stage; its rules are in `security.RULES` and `security.CHAIN_RULES`."""
-
-STAGES: Final = (*PLAIN_STAGES, SECURITY)
+STAGES: Final = tuple(TABLE.stages)
+"""The stages in order; a later one is looked at only if the earlier ones pass."""

@@ -1,12 +1,12 @@
 """Stage 1: are the fields there, and can they be what they say?"""
 
 import re
-from collections.abc import Callable, Iterator
 from typing import Final
 
-from services.common.domain.intent import ID_PATTERN, REQUIRED_FIELDS, PlainIntent
-from services.common.errors import Reason, Violation
-from services.validator.model import RuleBook, shown
+from services.common.domain.intent import ID_PATTERN, REQUIRED_FIELDS
+from services.common.errors import Reason
+from services.validator.model import Case, shown
+from services.validator.rules.rule import Kind, Rule, rule
 
 ACCOUNT: Final = re.compile(
     r"(?=.{2,64}\Z)(?:(?:[a-z\d]+[-_])*[a-z\d]+\.)*(?:[a-z\d]+[-_])*[a-z\d]+", re.ASCII
@@ -21,44 +21,82 @@ def is_account(text: str) -> bool:
     return len(text) <= _LONGEST and ACCOUNT.fullmatch(text) is not None
 
 
-def required_fields(intent: PlainIntent, book: RuleBook) -> Iterator[Violation]:
-    """The seed's six, in the seed's order."""
+@rule(
+    "required-fields",
+    Kind.PROTOCOL,
+    Reason.MISSING_FIELD,
+    REQUIRED_FIELDS,
+    asks="Each of the six required fields is there: not absent, null, empty, false or 0.",
+    mend="Give the field that is named.",
+)
+def required_fields(case: Case) -> None:
+    intent = case.intent
+    if (
+        intent.id
+        and intent.user_account
+        and intent.action
+        and intent.input_token
+        and intent.input_amount
+        and intent.output_token
+    ):
+        return
     for name in REQUIRED_FIELDS:
         if not getattr(intent, name):
-            yield Violation(
-                field=name, reason=Reason.MISSING_FIELD, message=f"Missing required field: {name}"
-            )
+            case.add(name, Reason.MISSING_FIELD, f"Missing required field: {name}")
 
 
-def id_form(intent: PlainIntent, book: RuleBook) -> Iterator[Violation]:
-    """Its alphabet and length."""
-    if intent.id and ID_PATTERN.fullmatch(intent.id) is None:
-        yield Violation(
-            field="id",
-            reason=Reason.INVALID_ID,
-            message=f"id must be 1 to 128 characters of A-Za-z0-9._:@-, not {shown(intent.id)}",
+@rule(
+    "id-form",
+    Kind.PROTOCOL,
+    Reason.INVALID_ID,
+    "id",
+    asks="The id is 1 to 128 characters of A-Za-z0-9._:@-.",
+    mend="Choose an id of these characters; a UUID does.",
+)
+def id_form(case: Case) -> None:
+    text = case.intent.id
+    if text and ID_PATTERN.fullmatch(text) is None:
+        case.add(
+            "id",
+            Reason.INVALID_ID,
+            f"id must be 1 to 128 characters of A-Za-z0-9._:@-, not {shown(text)}",
         )
 
 
-def account_form(intent: PlainIntent, book: RuleBook) -> Iterator[Violation]:
-    """NEAR's rules for account ids."""
-    if intent.user_account and not is_account(intent.user_account):
-        yield Violation(
-            field="user_account",
-            reason=Reason.INVALID_ACCOUNT,
-            message=f"user_account must be a NEAR account id, not {shown(intent.user_account)}",
+@rule(
+    "account-form",
+    Kind.PROTOCOL,
+    Reason.INVALID_ACCOUNT,
+    "user_account",
+    asks="The user is a NEAR account id: 2 to 64 characters, lower case, in parts that dots, - and _ separate.",
+    mend="Give a named account (alice.near) or the implicit one of the key.",
+)
+def account_form(case: Case) -> None:
+    text = case.intent.user_account
+    if text and not is_account(text):
+        case.add(
+            "user_account",
+            Reason.INVALID_ACCOUNT,
+            f"user_account must be a NEAR account id, not {shown(text)}",
         )
 
 
-def action_known(intent: PlainIntent, book: RuleBook) -> Iterator[Violation]:
-    """One of the actions in force."""
-    if intent.action and intent.action not in book.actions:
-        yield Violation(
-            field="action",
-            reason=Reason.UNSUPPORTED_ACTION,
-            message=f"action must be one of {', '.join(book.actions)}, not {shown(intent.action)}",
+@rule(
+    "action-known",
+    Kind.POLICY,
+    Reason.UNSUPPORTED_ACTION,
+    "action",
+    asks="The action is one of those in force (setting ACTIONS).",
+    mend="Use an action that GET /api/info lists.",
+)
+def action_known(case: Case) -> None:
+    text = case.intent.action
+    if text and text not in case.book.actions:
+        case.add(
+            "action",
+            Reason.UNSUPPORTED_ACTION,
+            f"action must be one of {', '.join(case.book.actions)}, not {shown(text)}",
         )
 
 
-Rule = Callable[[PlainIntent, RuleBook], Iterator[Violation]]
 RULES: Final[tuple[Rule, ...]] = (required_fields, id_form, account_form, action_known)

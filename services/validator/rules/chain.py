@@ -1,0 +1,138 @@
+"""Stage 4, last part: what the contract knows of this account, its keys and its nonces.
+
+The chain is asked only about what a key really signed: anything else would be a stranger's errand.
+"""
+
+import re
+import struct
+from typing import Final
+
+from services.common.domain.views import HasPublicKey, IsNonceUsed, IsValidSalt
+from services.common.encoding import format_key
+from services.common.errors import Reason
+from services.validator.message import NONCE_BYTES
+from services.validator.model import Case, Reach
+from services.validator.rules.rule import Kind, Rule, rule
+
+VERSIONED: Final = bytes.fromhex("5628f6c600")
+"""First bytes of a nonce of version 1; any other 32 bytes are a legacy one, as the contract reads them."""
+
+_IMPLICIT: Final = re.compile(r"[0-9a-f]{64}|0x[0-9a-f]{40}", re.ASCII)
+_NONCE: Final = "signed_data.payload.nonce"
+_KEY: Final = "signed_data.public_key"
+
+
+@rule(
+    "key-derives-account",
+    Kind.PROTOCOL,
+    Reason.SIGNER_MISMATCH,
+    _KEY,
+    asks="An implicit account is the one that the key derives.",
+    mend="Set user_account to the account of the key that signs, or sign with the account's key.",
+    needs=Reach.MESSAGE,
+)
+def key_derives_account(case: Case) -> None:
+    account = case.intent.user_account
+    if case.key and _IMPLICIT.fullmatch(account) is not None and case.key.hex() != account:
+        case.add(_KEY, Reason.SIGNER_MISMATCH, f"the key does not derive {account}")
+
+
+def _registered(case: Case) -> HasPublicKey | None:
+    account = case.intent.user_account
+    return HasPublicKey(account, format_key(case.key)) if _IMPLICIT.fullmatch(account) is None else None
+
+
+@rule(
+    "key-registered",
+    Kind.PROTOCOL,
+    Reason.SIGNER_MISMATCH,
+    _KEY,
+    asks="A named account has registered the key at the contract.",
+    mend="Call add_public_key at the contract from that account, or sign with a key it has registered.",
+    needs=Reach.MESSAGE,
+    view=_registered,
+)
+def key_registered(case: Case) -> None:
+    if case.said("key-registered") is False:
+        case.add(
+            _KEY,
+            Reason.SIGNER_MISMATCH,
+            f"the key is not registered for {case.intent.user_account} at {case.book.verifying_contract}",
+        )
+
+
+def _salted(case: Case) -> IsValidSalt | None:
+    nonce = _versioned(case)
+    return None if nonce is None else IsValidSalt(nonce[5:9])
+
+
+@rule(
+    "nonce-salt",
+    Kind.PROTOCOL,
+    Reason.INVALID_NONCE,
+    _NONCE,
+    asks="A versioned nonce carries a salt that the contract takes.",
+    mend="Ask the contract for current_salt, and sign again with it.",
+    needs=Reach.MESSAGE,
+    view=_salted,
+)
+def nonce_salt(case: Case) -> None:
+    if case.said("nonce-salt") is False:
+        case.add(
+            _NONCE,
+            Reason.INVALID_NONCE,
+            "the nonce has an invalid salt; ask the contract for current_salt",
+        )
+
+
+@rule(
+    "nonce-outlives-deadline",
+    Kind.PROTOCOL,
+    Reason.INVALID_NONCE,
+    _NONCE,
+    asks="A versioned nonce's own deadline is not before the message's.",
+    mend="Give the nonce a deadline at or after the message's.",
+    needs=Reach.MESSAGE,
+)
+def nonce_outlives_deadline(case: Case) -> None:
+    # with the deadline ahead this also says that the nonce has not expired, which the contract asks afterwards
+    nonce, until = _versioned(case), case.deadline_ns
+    if nonce is not None and until is not None and until > _until(nonce):
+        case.add(_NONCE, Reason.INVALID_NONCE, "the deadline lies after the nonce's own deadline")
+
+
+def _used(case: Case) -> IsNonceUsed | None:
+    nonce = case.message.nonce
+    if case.stored or nonce is None or len(nonce) != NONCE_BYTES:
+        return None
+    return IsNonceUsed(case.intent.user_account, nonce)
+
+
+@rule(
+    "nonce-unused",
+    Kind.PROTOCOL,
+    Reason.NONCE_USED,
+    _NONCE,
+    asks="No message of this user with this nonce was executed; a stored intent's own does not count.",
+    mend="Sign again with a fresh nonce.",
+    needs=Reach.MESSAGE,
+    view=_used,
+)
+def nonce_unused(case: Case) -> None:
+    if case.said("nonce-unused") is True:
+        case.add(_NONCE, Reason.NONCE_USED, "the nonce was already used by this account")
+
+
+def _versioned(case: Case) -> bytes | None:
+    nonce = case.message.nonce
+    return nonce if nonce is not None and len(nonce) == NONCE_BYTES and nonce.startswith(VERSIONED) else None
+
+
+def _until(nonce: bytes) -> int:
+    (until,) = struct.unpack_from("<q", nonce, 9)
+    return int(until)
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    key_derives_account, key_registered, nonce_salt, nonce_outlives_deadline, nonce_unused,
+)  # fmt: skip

@@ -1,0 +1,173 @@
+"""Stage 4, second part: was it signed for here, for now, for exactly this intent, by its user?"""
+
+from typing import Final
+
+from services.common.domain.plainjson import PLAIN_FIELDS, rfc3339, slippage_percent
+from services.common.errors import Reason
+from services.validator.message import fields_of
+from services.validator.model import Case, Reach, shown
+from services.validator.rules.rule import Kind, Rule, rule
+
+_PAYLOAD: Final = "signed_data.payload"
+
+
+@rule(
+    "recipient",
+    Kind.PROTOCOL,
+    Reason.WRONG_RECIPIENT,
+    f"{_PAYLOAD}.recipient",
+    asks="The message was signed for our contract.",
+    mend="Sign with the verifying contract that GET /api/info names.",
+    needs=Reach.MESSAGE,
+)
+def recipient(case: Case) -> None:
+    if case.message.recipient != case.book.verifying_contract:
+        case.add(
+            f"{_PAYLOAD}.recipient",
+            Reason.WRONG_RECIPIENT,
+            f"the message was signed for {_quoted(case.message.recipient, 'no contract')}, "
+            f"not for {case.book.verifying_contract}",
+        )
+
+
+@rule(
+    "network",
+    Kind.PROTOCOL,
+    Reason.WRONG_NETWORK,
+    f"{_PAYLOAD}.network",
+    asks="The message was signed for our network.",
+    mend="Sign with the network that GET /api/info names.",
+    needs=Reach.MESSAGE,
+)
+def network(case: Case) -> None:
+    if case.message.network != case.book.network:
+        case.add(
+            f"{_PAYLOAD}.network",
+            Reason.WRONG_NETWORK,
+            f"the message was signed for {_quoted(case.message.network, 'no network')}, not for {case.book.network}",
+        )
+
+
+@rule(
+    "deadline-readable",
+    Kind.PROTOCOL,
+    Reason.INVALID_DEADLINE,
+    "deadline",
+    asks="The message names a deadline: RFC 3339 with an offset and at most 9 decimals, or integer nanoseconds.",
+    mend='Sign a deadline like "2026-11-23T12:00:00Z".',
+    needs=Reach.MESSAGE,
+)
+def deadline_readable(case: Case) -> None:
+    if case.deadline_fault:
+        case.add("deadline", Reason.INVALID_DEADLINE, case.deadline_fault)
+
+
+@rule(
+    "deadline-ahead",
+    Kind.PROTOCOL,
+    Reason.DEADLINE_EXPIRED,
+    "deadline",
+    asks="The deadline lies ahead.",
+    mend="Sign again with a later deadline; check the clock of the machine that signs.",
+)
+def deadline_ahead(case: Case) -> None:
+    until = case.deadline_ns
+    if until is not None and until <= case.now_ns:
+        case.add("deadline", Reason.DEADLINE_EXPIRED, f"the deadline {rfc3339(until)} has passed")
+
+
+@rule(
+    "deadline-near",
+    Kind.POLICY,
+    Reason.DEADLINE_TOO_FAR,
+    "deadline",
+    asks="The deadline lies no further ahead than MAX_LIFETIME_MS.",
+    mend="Sign again with a nearer deadline.",
+)
+def deadline_near(case: Case) -> None:
+    until = case.deadline_ns
+    if until is not None and until > case.now_ns + case.book.max_lifetime_ns:
+        limit = case.book.max_lifetime_ns // 10**9
+        case.add(
+            "deadline",
+            Reason.DEADLINE_TOO_FAR,
+            f"the deadline {rfc3339(until)} lies more than {limit} seconds ahead",
+        )
+
+
+@rule(
+    "deadline-agrees",
+    Kind.PROTOCOL,
+    Reason.INVALID_DEADLINE,
+    "deadline",
+    asks="The signed intent's own deadline, where it has one, is the message's.",
+    mend="Leave the deadline out of the intent, or repeat the message's.",
+    needs=Reach.MESSAGE,
+)
+def deadline_agrees(case: Case) -> None:
+    inner, until = case.message.fields.get("deadline"), case.deadline_ns
+    if inner is not None and until is not None and inner != until:
+        case.add(
+            "deadline",
+            Reason.INVALID_DEADLINE,
+            f"the signed intent's deadline {rfc3339(int(inner))} is not the message's {rfc3339(until)}",
+        )
+
+
+@rule(
+    "fields-agree",
+    Kind.PROTOCOL,
+    Reason.FIELD_MISMATCH,
+    PLAIN_FIELDS,
+    asks="Every field that is in the intent or in the signed message is in both, and equal.",
+    mend="Send the fields as they were signed, or sign them as they are sent.",
+    needs=Reach.MESSAGE,
+)
+def fields_agree(case: Case) -> None:
+    sent, signed = fields_of(case.intent), case.message.fields
+    if sent == signed:
+        return
+    for name in PLAIN_FIELDS:
+        if sent.get(name) != signed.get(name):
+            case.add(
+                name,
+                Reason.FIELD_MISMATCH,
+                f"{name} is {_value(name, sent.get(name))} in the intent "
+                f"but {_value(name, signed.get(name))} in the signed message",
+            )
+
+
+@rule(
+    "signer",
+    Kind.PROTOCOL,
+    Reason.SIGNER_MISMATCH,
+    "user_account",
+    asks="The user is who the message says signed it.",
+    mend="Sign with signer_id equal to user_account.",
+    needs=Reach.MESSAGE,
+)
+def signer(case: Case) -> None:
+    if case.message.signer_id != case.intent.user_account:
+        case.add(
+            "user_account",
+            Reason.SIGNER_MISMATCH,
+            f"the message was signed in the name of {shown(case.message.signer_id)}, "
+            f"not of {shown(case.intent.user_account)}",
+        )
+
+
+def _quoted(text: str | None, nothing: str) -> str:
+    return nothing if text is None else shown(text)
+
+
+def _value(name: str, value: str | int | None) -> str:
+    if value is None:
+        return "absent"
+    if name == "max_slippage":
+        return f"{slippage_percent(int(value))} percent"
+    return rfc3339(int(value)) if name == "deadline" else shown(str(value))
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    recipient, network, deadline_readable, deadline_ahead, deadline_near, deadline_agrees, fields_agree, signer,
+)  # fmt: skip

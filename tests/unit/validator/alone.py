@@ -1,0 +1,124 @@
+"""For each rule, by its name, an input that it alone refuses."""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from services.common.clock import to_ns
+from services.common.domain.intent import Submission
+from services.validator.rules.chain import VERSIONED
+from tests.harness.signing import VERIFIER, Wallet, to_domain
+from tests.unit.validator.messages import body_of, message
+from tests.unit.validator.support import ALICE, NOW, SOON, FakeViews, signed
+
+MALLORY: Final = Wallet("mallory")
+BOB: Final = Wallet("bob", account_id="bob.near")
+UPPER: Final = Wallet("alice", account_id="A.near")
+NONCE: Final = b"\7" * 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What is handed in, under which rule book, and what the chain knows then."""
+
+    submission: Submission
+    book: Mapping[str, Any] = field(default_factory=dict)
+    views: Callable[[], FakeViews] = FakeViews
+
+
+def versioned(*, salt: bytes = b"salt", after: timedelta = timedelta(minutes=10), version: int = 0) -> bytes:
+    """A nonce whose own deadline lies `after` NOW."""
+    return VERSIONED[:4] + bytes([version]) + salt + struct.pack("<q", to_ns(NOW + after)) + bytes(15)
+
+
+def _body(body: Mapping[str, Any]) -> Input:
+    return Input(submission=to_domain(body))
+
+
+def _signed(**changes: Any) -> Input:
+    return _body(signed(**changes))
+
+
+def _message(*, nonce: bytes = NONCE, recipient: str = VERIFIER, **changes: Any) -> Input:
+    return Input(
+        submission=to_domain(body_of(message(**changes), nonce=nonce, recipient=recipient)),
+        views=lambda: FakeViews(salts={b"salt"}),
+    )
+
+
+def _data(**changes: Any) -> Input:
+    """Alice's intent with parts of its signed data put in another's place."""
+    submission = to_domain(signed())
+    assert submission.signed_data is not None
+    return Input(submission=replace(submission, signed_data=replace(submission.signed_data, **changes)))
+
+
+def _slippage(bps: int) -> Input:
+    text = json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", max_slippage=bps // 100)}]))
+    return _body({**body_of(text), "max_slippage": bps // 100})
+
+
+def _raw_as_nep413() -> Input:
+    submission = to_domain(ALICE.sign_plain(ALICE.fields(), deadline=SOON, standard="raw_ed25519"))
+    assert submission.signed_data is not None
+    return Input(
+        submission=replace(submission, signed_data=replace(submission.signed_data, standard="nep413"))
+    )
+
+
+def _inner_deadline() -> Input:
+    fields = ALICE.fields(id="m", deadline="2026-11-23T12:09:00Z")
+    text = json.dumps(message(intents=[{"intent": "plain", **fields}]))
+    return _body({**fields, "signed_data": ALICE.sign_message(text)})
+
+
+def alone() -> dict[str, Input]:
+    """Made anew at each call."""
+    return {
+        "required-fields": _signed(id=""),
+        "id-form": _signed(id="a b"),
+        "account-form": replace(
+            _body(UPPER.sign_plain(deadline=SOON)),
+            views=lambda: FakeViews(keys={(UPPER.account_id, UPPER.public_key)}),
+        ),
+        "action-known": _signed(action="stake"),
+        "input-token-known": _signed(input_token="INVALID"),
+        "output-token-known": _signed(output_token="INVALID"),
+        "tokens-differ": _signed(input_token="usdc.near", output_token="nep141:usdc.near"),
+        "input-amount-form": _signed(input_amount="1.5"),
+        "input-amount-range": _signed(input_amount="0"),
+        "min-output-form": _signed(min_output_amount="01"),
+        "min-output-range": _signed(min_output_amount=str(2**128)),
+        "slippage-range": _slippage(10_100),
+        "signature-required": _body(ALICE.fields()),
+        "standard-known": _data(standard="NEP413"),
+        "public-key-readable": _data(public_key="ed25519:0OIl"),
+        "signature-readable": _data(signature="ed25519:0OIl"),
+        "signature-valid": _data(signature=ALICE.sign_message("another")["signature"]),
+        "payload-form": _raw_as_nep413(),
+        "callback-url-ascii": _body(body_of(message(), callback_url="https://wallet.example/é")),
+        "message-size": _body(body_of(json.dumps(message()) + " " * 20_000)),
+        "message-readable": _message(extra=1),
+        "nonce-form": _message(nonce=bytes(31)),
+        "recipient": _message(recipient="other.near"),
+        "network": _message(network="mainnet"),
+        "deadline-readable": _message(deadline="tomorrow"),
+        "deadline-ahead": _message(deadline="2026-11-23T12:00:00Z"),
+        "deadline-near": _message(deadline="2026-11-24T12:00:00.000000001Z"),
+        "deadline-agrees": _inner_deadline(),
+        "fields-agree": _body({**body_of(message()), "input_amount": "1"}),
+        "signer": _message(signer_id=MALLORY.account_id),
+        "key-derives-account": _body(
+            {**body_of(message()), "signed_data": MALLORY.sign_message(json.dumps(message()))}
+        ),
+        "key-registered": _body(BOB.sign_plain(deadline=SOON)),
+        "nonce-salt": _message(nonce=versioned(salt=b"tlas")),
+        "nonce-outlives-deadline": _message(nonce=versioned(after=timedelta(minutes=9))),
+        "nonce-unused": Input(
+            submission=to_domain(body_of(message())),
+            views=lambda: FakeViews(used={(ALICE.account_id, NONCE)}),
+        ),
+    }
