@@ -149,10 +149,11 @@ release-protos: $(GENERATED) ## on purpose only: the contracts as they are now b
 	@$(BUF) build protos --exclude-source-info --output protos/released.binpb
 	@ls -l protos/released.binpb
 
-# Tests that share a heavy server carry a group mark; PYTEST="-k name" passes options on.
+# Many tests wait for processes and servers: three at a time keep two cores busy. Tests that share a heavy server carry
+# a group mark; PYTEST="-k name" passes options on.
 .PHONY: test
 test: setup ## all tests; warnings are errors
-	@$(PY) -m pytest -n 2 --dist loadgroup $(PYTEST)
+	@$(PY) -m pytest -n 3 --dist loadgroup $(PYTEST)
 
 .PHONY: mutants
 mutants: setup ## takes each protection out in turn; fails if the test named for it still passes
