@@ -13,7 +13,8 @@ BUF := $(VENV)/bin/buf
 # Nothing of the caller's Python reaches ours, and uv takes no configuration but ours.
 export PYTHONNOUSERSITE := 1
 export UV_NO_CONFIG := 1
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Compiled modules are kept: tests and the cluster start a process of ours some hundred times.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null)
 GENERATED := gen/.stamp
