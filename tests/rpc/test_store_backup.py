@@ -71,17 +71,24 @@ async def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     async with opened(url) as made:
         await made.store.create([new("i-1")])
     assert (await admin(url, "backup", str(backup)))[0] == 0
-    again, taken, elsewhere, other, nobody = await asyncio.gather(
+    (tmp_path / "empty").mkdir()
+    again, taken, elsewhere, other, nobody, empty, absent = await asyncio.gather(
         admin(url, "backup", str(backup)),
         admin(url, "restore", str(backup)),
         admin("mongodb://localhost/x", "backup", str(tmp_path / "b")),
         admin("mongodb://localhost/x", "restore", str(backup)),
         admin(url, "backup", str(tmp_path / "no" / "such" / "folder")),
+        admin(url, "archive", "verify", str(tmp_path / "empty")),
+        admin(url, "import", str(tmp_path / "absent")),
     )
-    assert [one[0] for one in (again, taken, elsewhere, other, nobody)] == [1, 1, 2, 2, 1]
-    for _, said, complaint in (again, taken, elsewhere, other, nobody):
+    answers = (again, taken, elsewhere, other, nobody, empty, absent)
+    assert [one[0] for one in answers] == [1, 1, 2, 2, 1, 1, 1]
+    for _, said, complaint in answers:
+        assert "Errno" not in complaint
         assert said == "" and len(complaint.splitlines()) == 1, complaint
     assert "mongodump" in elsewhere[2] and "docs/operations.md" in other[2]
+    assert "no archived files" in empty[2]
+    assert absent[2].endswith(f"{tmp_path / 'absent'}: No such file or directory\n")
     assert "nothing was overwritten" in again[2] and "empty place only" in taken[2]
 
 

@@ -109,7 +109,7 @@ async def test_import_says_what_it_did(tmp_path: Path) -> None:
     assert code == 1
     assert said.splitlines() == [
         "2 documents: 1 imported (0 of them held for a person), 0 were there, 0 are older doubles, 1 left",
-        "left: line 2: it is no document of extended JSON: JSONDecodeError",
+        "left: line 2: it is no document of extended JSON: it does not parse",
     ]
     async with opened(url) as ours:
         assert (await record(ours.store, "i-1")).principal == "workshop"

@@ -211,8 +211,10 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup) and error.exceptions:
         return one_line(error.exceptions[0])
     text = error.message if isinstance(error, IntentError) else str(error)
-    if isinstance(error, OSError) and error.strerror and not error.filename:
+    if isinstance(error, OSError) and error.strerror:
         text = str(error).partition("] ")[2] or str(error)
+        if error.filename:
+            text = f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         text += "; end the program that has it, or choose another port by its setting, see --help"
     shown = logs.scrub(" ".join(text.split()))[:500]

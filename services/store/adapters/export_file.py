@@ -37,6 +37,7 @@ def _stranger(line: bytes, number: int) -> Stranger | str:
             return "it is no document of extended JSON"
         digest = hashlib.sha256(encode(document)).hexdigest()
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, BSONError) as error:
-        return f"it is no document of extended JSON: {type(error).__name__}"
+        why = "it does not parse" if isinstance(error, ValueError) else "a value has not the form of its type"
+        return f"it is no document of extended JSON: {why}"
     key = document.get("_id", f"line {number}")
     return Stranger(key, digest, document, key.generation_time if isinstance(key, ObjectId) else None)

@@ -1,6 +1,7 @@
 """`archive verify`: are the files whole that events were archived in?"""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,14 @@ async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
     """0 if all is there; 1 otherwise."""
     said = told_now_and_then("archive verify")
     runs, wrong = [], []
-    for number, path in enumerate(found(args.paths), 1):
+    files = found(args.paths)
+    if not files:
+        print(
+            f"archive verify: there are no archived files in {', '.join(map(str, args.paths))}",
+            file=sys.stderr,
+        )
+        return 1
+    for number, path in enumerate(files, 1):
         try:
             runs.append(check(path))
         except Damaged as error:

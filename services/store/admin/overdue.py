@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.common.clock import SystemClock, now
 from services.common.domain.outcomes import Overdue, OverdueCause
 from services.store import overdue
-from services.store.admin.output import table
+from services.store.admin.output import at_least_one, table
 from services.store.app import open_storage
 from services.store.config import StoreSettings
 
@@ -35,7 +35,11 @@ def add(verbs: "Verbs") -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON document for programs")
     parser.add_argument(
-        "--limit", type=int, default=1000, metavar="N", help="intents listed (1000); says if there are more"
+        "--limit",
+        type=at_least_one,
+        default=1000,
+        metavar="N",
+        help="intents listed (1000); says if there are more",
     )
     parser.set_defaults(run=run)
 
@@ -53,7 +57,7 @@ async def run(args: argparse.Namespace, settings: StoreSettings) -> int:
             token = page.next_page_token
             if not token:
                 break
-    shown = found[: max(0, args.limit)]
+    shown = found[: args.limit]
     more = len(found) > len(shown)
     if args.json:
         print(json.dumps({"overdue": [_as_json(one, moment) for one in shown], "more": more}, indent=2))

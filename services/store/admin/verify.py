@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from services.common.clock import SystemClock
-from services.store.admin.output import table
+from services.store.admin.output import at_least_one, table
 from services.store.app import open_storage
 from services.store.config import StoreSettings
 from services.store.verify.findings import MEANING, Finding, Verified
@@ -35,7 +35,11 @@ def add(verbs: "Verbs") -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON document for programs")
     parser.add_argument(
-        "--limit", type=int, default=1000, metavar="N", help="findings listed; all are counted (1000)"
+        "--limit",
+        type=at_least_one,
+        default=1000,
+        metavar="N",
+        help="findings listed; all are counted (1000)",
     )
     parser.set_defaults(run=run)
 
