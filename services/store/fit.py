@@ -1,7 +1,8 @@
 """What may become a part of a stored document, whatever it says: text that is Unicode, numbers and sizes that fit."""
 
 from collections.abc import Iterable
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Final
 
 from services.common.domain.intent import SignedTransaction
@@ -45,10 +46,14 @@ def _size(item: Any) -> int:
         return len(item)
     if isinstance(item, tuple | list):
         return _sum(item)
-    if is_dataclass(item):
-        return _sum(getattr(item, name) for name in item.__dataclass_fields__)
-    return 0
+    return _sum([getattr(item, name) for name in _fields(type(item))])
 
 
 def _sum(items: Iterable[Any]) -> int:
-    return sum(_size(one) for one in items if one is not None)
+    return sum([_size(one) for one in items if one is not None])
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """None but a dataclass's: numbers, moments and flags have no size that anybody could abuse."""
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else ()

@@ -7,16 +7,21 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import IntentError, Reason, Violation
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def timestamp(moment: datetime) -> Timestamp:
     """Aware datetime -> Timestamp."""
-    return Timestamp(seconds=int(moment.timestamp() // 1), nanos=moment.microsecond * 1000)
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def moment(stamp: Timestamp) -> datetime:
     """Timestamp -> aware UTC datetime (microseconds; the rest is floored). Raises INVALID_FIELD for no date."""
     try:
-        return datetime.fromtimestamp(stamp.seconds, UTC).replace(microsecond=stamp.nanos // 1000)
+        if not 0 <= (nanos := stamp.nanos) < 10**9:
+            raise ValueError(nanos)
+        return _EPOCH + timedelta(0, stamp.seconds, nanos // 1000)
     except (ValueError, OverflowError, OSError):
         raise IntentError(Reason.INVALID_FIELD, "A timestamp lies outside the years 1 to 9999.") from None
 

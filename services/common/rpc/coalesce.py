@@ -29,9 +29,9 @@ MAX_LINKS: Final = 32
 
 LOADED: Final = 6
 """Callers in a batch from which further ones are waited for: below it the wait costs more than a call saves."""
-LINGER_EACH: Final = 0.0005
 MAX_LINGER: Final = 0.008
-"""Seconds waited per caller of late, and at most: a call takes half a millisecond to receive."""
+QUIET: Final = 0.001
+"""Seconds waited at most, and without a newcomer: a call takes half a millisecond to receive."""
 LOAD_DECAY: Final = 0.9
 LOAD_MEMORY: Final = 0.05
 """What is left of the load after each batch; seconds of rest that end it."""
@@ -178,7 +178,11 @@ class Coalescer(Generic[Item, Result]):
             or time.monotonic() - self._ended > LOAD_MEMORY
         ):
             return False
-        await asyncio.sleep(min(MAX_LINGER, LINGER_EACH * self._load))
+        until, seen = time.monotonic() + MAX_LINGER, 0
+        # whoever was answered together comes back together, so most waits end with the last one's coming
+        while seen < len(self._waiting) < self._load and time.monotonic() < until:
+            seen = len(self._waiting)
+            await asyncio.sleep(QUIET)
         return True
 
     def _learn(self, callers: int, *, lingered: bool) -> None:

@@ -1,7 +1,7 @@
 """Lingering under load, and callers with many items."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -45,6 +45,22 @@ async def test_under_load_callers_wait_for_more_to_come() -> None:
     await asyncio.gather(*(coalescer(item) for item in range(CROWD)))
     assert await apart(coalescer, 3) == [0, 10, 20]
     assert peer.sizes == [CROWD, 3]
+
+
+async def test_a_wait_ends_when_as_many_have_come_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Peer()
+    coalescer = Coalescer(peer.send)
+    await asyncio.gather(*(coalescer(item) for item in range(CROWD)))
+    waits = 0
+
+    async def counted(seconds: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        nonlocal waits
+        waits += seconds > 0
+        await sleep(seconds)
+
+    monkeypatch.setattr("services.common.rpc.coalesce.asyncio.sleep", counted)
+    await asyncio.gather(*(coalescer(item) for item in range(CROWD)))
+    assert (peer.sizes, waits) == ([CROWD, CROWD], 0)
 
 
 async def test_a_linger_that_nobody_came_in_is_the_last() -> None:
