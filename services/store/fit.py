@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, Final
 
 from services.common.domain.intent import SignedTransaction
@@ -11,6 +10,8 @@ from services.common.errors import IntentError, Reason
 MAX_ITEM_BYTES: Final = 1 << 20
 """Text and bytes of one submission or one move. MongoDB's documents end at 16 MiB."""
 _INTEGERS: Final = 1 << 63
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {}
+"""Of each kind met so far. None but a dataclass's: numbers, moments and flags have no size that anybody could abuse."""
 
 
 def odd(item: Any, *, most: int = MAX_ITEM_BYTES) -> IntentError | None:
@@ -46,14 +47,12 @@ def _size(item: Any) -> int:
         return len(item)
     if isinstance(item, tuple | list):
         return _sum(item)
-    return _sum([getattr(item, name) for name in _fields(type(item))])
+    kind = type(item)
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(one.name for one in fields(item)) if is_dataclass(item) else ()
+    return _sum([getattr(item, name) for name in names])
 
 
 def _sum(items: Iterable[Any]) -> int:
     return sum([_size(one) for one in items if one is not None])
-
-
-@cache
-def _fields(kind: type[Any]) -> tuple[str, ...]:
-    """None but a dataclass's: numbers, moments and flags have no size that anybody could abuse."""
-    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else ()
