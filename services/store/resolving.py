@@ -125,7 +125,7 @@ def choices(document: Document) -> list[str]:
         can.append("--to-ours")
     if document.get("held"):
         can += [f"--accept {one}" for one in Status if one in NEXT[ours]]
-    elif written_past(document) and document["status"] in NEXT[ours]:
+    elif written_past(document) and document["status"] in [*NEXT[ours]]:
         can.append(f"--accept {document['status']}")
     if (document.get("held") or written_past(document)) and Status.FAILED in NEXT[ours]:
         can.append("--fail")

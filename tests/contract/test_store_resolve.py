@@ -54,7 +54,7 @@ class Place:
         with raw(self.url) as behind:
             behind.change("i-1", change)
 
-    def write_past(self, status: str) -> None:
+    def write_past(self, status: Any) -> None:
         """As the seed's updateOne does."""
         self.change(
             lambda document: document.update(
@@ -138,10 +138,10 @@ async def test_p03_their_status_becomes_a_move_with_actor_reason_and_event(place
     await place.well(2)
 
 
-@pytest.mark.parametrize("status", ["completed", "executing", "no such"])
-async def test_p03_what_is_no_legal_move_is_only_put_back(place: Place, status: str) -> None:
+@pytest.mark.parametrize("status", ["completed", "executing", "no such", 5, {"of": "theirs"}, ["verified"]])
+async def test_p03_what_is_no_legal_move_is_only_put_back(place: Place, status: Any) -> None:
     place.write_past(status)
-    if status in set(Status):
+    if status in list(Status):
         assert "does not go from pending" in await place.refused(Choice.ACCEPT, Status(status))
     assert choices(place.document()) == ["--to-ours", "--fail"]
     assert isinstance(await place.settle(Choice.TO_OURS), dict)
