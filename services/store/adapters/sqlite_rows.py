@@ -45,11 +45,16 @@ def ms(moment: Any) -> int:
     return to_ns(moment) // 1_000_000
 
 
+def _text(value: Any) -> str:
+    """What was written past us may be anything; a column holds text."""
+    return value if isinstance(value, str) else ""
+
+
 def moving_columns(document: Document) -> tuple[Any, ...]:
     """Values of MOVING."""
     due = document["nextActionAt"]
     return (
-        document["status"],
+        _text(document["status"]),
         None if due is None else ms(due),
         (document.get("lease") or {}).get("owner") or None,
     )
@@ -61,8 +66,8 @@ def columns(document: Document) -> tuple[Any, ...]:
         document["principal"],
         document["contentHash"],
         ms(document["createdAt"]),
-        document["userId"],
-        document["action"],
+        _text(document["userId"]),
+        _text(document["action"]),
         *listed_columns(document),
         *watched_columns(document),
         *moving_columns(document),
@@ -71,7 +76,7 @@ def columns(document: Document) -> tuple[Any, ...]:
 
 def listed_columns(document: Document) -> tuple[Any, ...]:
     """Values of LISTED."""
-    given, wanted = document["input_token"], document["output_token"]
+    given, wanted = _text(document["input_token"]), _text(document["output_token"])
     return (given, None if wanted == given else wanted, solver(document))
 
 
