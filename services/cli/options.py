@@ -16,8 +16,9 @@ from services.cli import exits
 from services.cli.exits import Failure
 from services.common.clock import from_ns
 from services.common.domain import strictjson
-from services.common.domain.plainjson import deadline_ns, submission_from_json
+from services.common.domain.plainjson import deadline_ns
 from services.common.domain.strictjson import Number
+from services.common.domain.submissionjson import submission_from_json
 from services.common.errors import IntentError
 
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"

@@ -49,6 +49,38 @@ def b64decode(text: str, *, length: int | None = None) -> bytes:
     return data
 
 
+def b64decode_unpadded(text: str, *, urlsafe: bool = False, length: int | None = None) -> bytes:
+    """Bytes of base64 whose padding may be left off, and is canonical otherwise; `length` is the exact byte count.
+
+    So near/intents' serde_with reads both of its alphabets. Raises ValueError.
+    """
+    body = text.rstrip("=")
+    most = -len(body) % 4
+    # one character carries no byte; what is left of four names how many may follow
+    if most == 3 or len(text) - len(body) > most or not body.isascii():
+        raise ValueError("not base64")
+    decode, encode = (
+        (base64.urlsafe_b64decode, base64.urlsafe_b64encode)
+        if urlsafe
+        else (base64.b64decode, base64.b64encode)
+    )
+    whole = body.encode() + b"=" * most
+    try:
+        data = decode(whole)
+    except binascii.Error:
+        raise ValueError("not base64") from None
+    if encode(data) != whole:
+        raise ValueError("not canonical base64")
+    if length is not None and len(data) != length:
+        raise ValueError(f"{len(data)} bytes where {length} are expected")
+    return data
+
+
+def b64url_unpadded(data: bytes) -> str:
+    """URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
+
+
 def b64encode(data: bytes) -> str:
     """Standard padded base64."""
     return base64.b64encode(data).decode("ascii")

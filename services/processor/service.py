@@ -23,7 +23,8 @@ from services.common.domain.outcomes import (
     Verdict,
     WriteOutcome,
 )
-from services.common.domain.plainjson import plain_to_json, signed_to_json
+from services.common.domain.plainjson import plain_to_json
+from services.common.domain.signedjson import signed_to_json
 from services.common.errors import IntentError, Reason
 from services.common.observe import logs, trace
 from services.common.rpc.coalesce import Coalescer

@@ -32,6 +32,8 @@ from services.common.domain.intent import (
     PlainIntent,
     SignedData,
     SignedTransaction,
+    TonConnectPayload,
+    WebauthnAssertion,
 )
 from services.common.domain.lifecycle import TERMINAL, Status
 from services.common.domain.plainjson import slippage_percent
@@ -341,34 +343,68 @@ def transaction_of(one: Document) -> SignedTransaction:
 
 
 def _signed_to(signed: SignedData) -> Document:
-    payload: Any = signed.payload
-    if isinstance(payload, Nep413Payload):
-        payload = {
-            "message": payload.message,
-            "nonce": payload.nonce,
-            "recipient": payload.recipient,
-            "callbackUrl": payload.callback_url,
-        }
-    return {
+    payload: Any
+    match signed.payload:
+        case Nep413Payload() as envelope:
+            payload = {
+                "message": envelope.message,
+                "nonce": envelope.nonce,
+                "recipient": envelope.recipient,
+                "callbackUrl": envelope.callback_url,
+            }
+        case TonConnectPayload() as ton:
+            payload = {
+                "address": ton.address,
+                "domain": ton.domain,
+                "timestampNs": str(ton.timestamp_ns),
+                "text": ton.text,
+            }
+        case text:
+            payload = text
+    document: Document = {
         "standard": signed.standard,
         "payload": payload,
         "publicKey": signed.public_key,
         "signature": signed.signature,
     }
+    if signed.webauthn is not None:
+        document["webauthn"] = {
+            "authenticatorData": signed.webauthn.authenticator_data,
+            "clientDataJson": signed.webauthn.client_data_json,
+        }
+    return document
 
 
 def _signed_of(signed: Document) -> SignedData:
-    payload = signed["payload"]
+    payload, webauthn = signed["payload"], signed.get("webauthn")
     if isinstance(payload, dict):
-        payload = Nep413Payload(
-            message=payload["message"],
-            nonce=payload["nonce"],
-            recipient=payload["recipient"],
-            callback_url=payload["callbackUrl"],
-        )
+        payload = _ton_of(payload) if "address" in payload else _nep413_of(payload)
     return SignedData(
         standard=signed["standard"],
         payload=payload,
         public_key=signed["publicKey"],
         signature=signed["signature"],
+        webauthn=None
+        if webauthn is None
+        else WebauthnAssertion(
+            authenticator_data=webauthn["authenticatorData"], client_data_json=webauthn["clientDataJson"]
+        ),
+    )
+
+
+def _nep413_of(payload: Document) -> Nep413Payload:
+    return Nep413Payload(
+        message=payload["message"],
+        nonce=payload["nonce"],
+        recipient=payload["recipient"],
+        callback_url=payload["callbackUrl"],
+    )
+
+
+def _ton_of(payload: Document) -> TonConnectPayload:
+    return TonConnectPayload(
+        address=payload["address"],
+        domain=payload["domain"],
+        timestamp_ns=int(payload["timestampNs"]),
+        text=payload["text"],
     )

@@ -75,8 +75,7 @@ def nonce_key(submission: Submission) -> str | None:
             signed.payload.recipient, submission.intent.user_account, b64encode(signed.payload.nonce)
         )
     try:
-        text = signed.payload.message if isinstance(signed.payload, Nep413Payload) else signed.payload
-        message = loads(text, max_bytes=MAX_MESSAGE_BYTES)
+        message = loads(signed.text, max_bytes=MAX_MESSAGE_BYTES)
         if isinstance(signed.payload, Nep413Payload):
             contract, nonce = signed.payload.recipient, signed.payload.nonce
         else:

@@ -45,7 +45,7 @@ NO_MESSAGE: Final = SignedMessage(
 
 def read(signed: SignedData) -> SignedMessage:
     """The message of `signed`. Raises MessageError."""
-    payload, text = signed.payload, text_of(signed)
+    payload, text = signed.payload, signed.text
     enveloped = isinstance(payload, Nep413Payload)
     try:
         value = strictjson.loads(text, max_bytes=MAX_MESSAGE_BYTES)
@@ -73,12 +73,6 @@ def read(signed: SignedData) -> SignedMessage:
         nonce=nonce,
         fields=_plain(value.get("intents")),
     )
-
-
-def text_of(signed: SignedData) -> str:
-    """The text that holds the message."""
-    payload = signed.payload
-    return payload.message if isinstance(payload, Nep413Payload) else payload
 
 
 def fields_of(intent: PlainIntent) -> dict[str, str | int]:

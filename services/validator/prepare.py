@@ -3,7 +3,7 @@
 from services.common.domain.plainjson import deadline_ns
 from services.common.domain.signing import intent_digest
 from services.common.encoding import parse_key
-from services.validator.message import MAX_MESSAGE_BYTES, MessageError, read, text_of
+from services.validator.message import MAX_MESSAGE_BYTES, MessageError, read
 from services.validator.model import STANDARDS, Case, Reach
 
 
@@ -29,7 +29,7 @@ def prepare(case: Case) -> None:
         case.signed_bytes = signed.payload.encode("utf-8", "surrogatepass")
     else:
         case.signed_bytes = intent_digest(signed)
-    case.message_bytes = _size(text_of(signed))
+    case.message_bytes = _size(signed.text)
     if case.message_bytes > MAX_MESSAGE_BYTES:
         return
     try:

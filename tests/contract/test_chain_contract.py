@@ -24,7 +24,8 @@ from services.common.chain.port import (
 )
 from services.common.clock import SystemClock
 from services.common.domain.intent import SignedTransaction
-from services.common.domain.plainjson import plain_to_json, signed_to_json
+from services.common.domain.plainjson import plain_to_json
+from services.common.domain.signedjson import signed_to_json
 from services.common.domain.views import CurrentSalt, HasPublicKey, IsNonceUsed, IsValidSalt
 from services.common.encoding import parse_key
 from services.common.errors import IntentError, Reason

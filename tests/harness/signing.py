@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from intents.v1 import intent_service_pb2 as service_pb
 from intents_client.keys import Account, Keypair
-from intents_client.plain import rfc3339, submission_from_body
+from intents_client.plain import submission_from_body
 from intents_client.signing import SigningInfo, sign_body, sign_nep413, sign_raw_ed25519
+from intents_client.values import rfc3339
 from services.common.domain import strictjson
 from services.common.domain.intent import Submission
-from services.common.domain.plainjson import submission_from_json
+from services.common.domain.submissionjson import submission_from_json
 
 NETWORK: Final = "localnet"
 VERIFIER: Final = "verifier.near"

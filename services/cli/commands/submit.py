@@ -15,7 +15,7 @@ from services.cli import exits, options, output
 from services.cli.exits import Failure
 from services.common.convert.intents import submission_to_proto
 from services.common.domain import strictjson
-from services.common.domain.plainjson import submission_from_json
+from services.common.domain.submissionjson import submission_from_json
 
 
 def add(commands: options.Commands) -> None:

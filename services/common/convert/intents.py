@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from intents.store.v1 import store_service_pb2 as store_pb
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1 import types_pb2 as types_pb
+from services.common.convert.signed import signed_from_proto, signed_to_proto
 from services.common.convert.times import moment, ns_stamp, stamp_ns, timestamp
 from services.common.domain.intent import (
     ChainTransaction,
@@ -13,11 +14,9 @@ from services.common.domain.intent import (
     IntentEvent,
     IntentRecord,
     Lease,
-    Nep413Payload,
     NewIntent,
     PlainIntent,
     Receipt,
-    SignedData,
     SignedTransaction,
     Submission,
 )
@@ -84,41 +83,6 @@ def plain_from_proto(message: types_pb.PlainIntent) -> PlainIntent:
         min_output_amount=message.min_output_amount if message.HasField("min_output_amount") else None,
         max_slippage_bps=message.max_slippage_bps if message.HasField("max_slippage_bps") else None,
         deadline_ns=stamp_ns(message.deadline, "deadline") if message.HasField("deadline") else None,
-    )
-
-
-def signed_to_proto(signed: SignedData) -> types_pb.SignedData:
-    message = types_pb.SignedData(
-        standard=signed.standard, public_key=signed.public_key, signature=signed.signature
-    )
-    if isinstance(signed.payload, Nep413Payload):
-        message.nep413.CopyFrom(
-            types_pb.Nep413Payload(
-                message=signed.payload.message,
-                nonce=signed.payload.nonce,
-                recipient=signed.payload.recipient,
-                callback_url=signed.payload.callback_url,
-            )
-        )
-    else:
-        message.text = signed.payload
-    return message
-
-
-def signed_from_proto(message: types_pb.SignedData) -> SignedData:
-    payload: Nep413Payload | str
-    if message.WhichOneof("payload") == "nep413":
-        envelope = message.nep413
-        payload = Nep413Payload(
-            message=envelope.message,
-            nonce=envelope.nonce,
-            recipient=envelope.recipient,
-            callback_url=envelope.callback_url if envelope.HasField("callback_url") else None,
-        )
-    else:
-        payload = message.text
-    return SignedData(
-        standard=message.standard, payload=payload, public_key=message.public_key, signature=message.signature
     )
 
 

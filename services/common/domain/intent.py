@@ -43,13 +43,42 @@ class Nep413Payload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TonConnectPayload:
+    """What a TON wallet signs, of type "text". `address` as it came: raw or user-friendly."""
+
+    address: str
+    domain: str
+    timestamp_ns: int  # Unix nanoseconds, not negative; whole seconds are signed
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebauthnAssertion:
+    """What an authenticator signs: its own data, and the browser's JSON text with the challenge in it."""
+
+    authenticator_data: bytes
+    client_data_json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedData:
-    """A MultiPayload. `payload` is a Nep413Payload for nep413, the signed text for every other standard."""
+    """A MultiPayload. `payload` is a Nep413Payload for nep413, a TonConnectPayload for ton_connect, the signed text
+    for every other standard. `webauthn` is there for webauthn alone; `public_key` is empty for erc191 and tip191."""
 
     standard: str
-    payload: Nep413Payload | str
+    payload: Nep413Payload | TonConnectPayload | str
     public_key: str
     signature: str
+    webauthn: WebauthnAssertion | None = None
+
+    @property
+    def text(self) -> str:
+        """The text that holds the message."""
+        match self.payload:
+            case Nep413Payload(message=text) | TonConnectPayload(text=text):
+                return text
+            case text:
+                return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

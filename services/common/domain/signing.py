@@ -3,10 +3,26 @@
 import hashlib
 import json
 import struct
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.common.domain.intent import Nep413Payload, PlainIntent, SignedData, Submission
+from Crypto.Hash import keccak
+
+from services.common.domain.intent import (
+    Nep413Payload,
+    PlainIntent,
+    SignedData,
+    Submission,
+    TonConnectPayload,
+)
 from services.common.domain.plainjson import PLAIN_FIELDS
+from services.common.domain.ton import ton_connect_digest
+
+STANDARDS: Final = ("nep413", "erc191", "tip191", "raw_ed25519", "webauthn", "ton_connect", "sep53")
+"""Every standard there is, in the contract's order."""
+
+RECOVERED: Final = frozenset(("erc191", "tip191"))
+"""Standards whose signature yields the key, so that none is sent beside it."""
 
 NEP413_TAG: Final = struct.pack("<I", 2**31 + 413)
 """NEP-413: the prefix that keeps a signed message from being a transaction."""
@@ -24,11 +40,36 @@ def nep413_digest(payload: Nep413Payload) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
+def keccak256(data: bytes) -> bytes:
+    """Keccak-256 as Ethereum has it, which is not SHA3-256."""
+    return keccak.new(digest_bits=256, data=data).digest()
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+_TEXT_DIGESTS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "erc191": lambda data: keccak256(b"\x19Ethereum Signed Message:\n%d%b" % (len(data), data)),
+    "tip191": lambda data: keccak256(b"\x19TRON Signed Message:\n%d%b" % (len(data), data)),
+    "sep53": lambda data: _sha256(b"Stellar Signed Message:\n" + data),
+}
+"""Of a text. Sources: EIP-191 version 0x45, TIP-191, SEP-53. raw_ed25519 and webauthn hash the text alone."""
+
+
 def intent_digest(signed: SignedData) -> bytes:
-    """32 bytes that identify the signed message: nep413's digest, sha256 of the text for the others."""
-    if isinstance(signed.payload, Nep413Payload):
-        return nep413_digest(signed.payload)
-    return hashlib.sha256(signed.payload.encode("utf-8", "surrogatepass")).digest()
+    """32 bytes that identify the signed message, as the contract's hash() gives them.
+
+    They are what the key signs too, but for raw_ed25519, which signs the text, and webauthn, whose challenge they
+    are. Raises ValueError for a payload of ton_connect whose address is none.
+    """
+    match signed.payload:
+        case Nep413Payload() as envelope:
+            return nep413_digest(envelope)
+        case TonConnectPayload() as ton:
+            return ton_connect_digest(ton)
+        case text:
+            return _TEXT_DIGESTS.get(signed.standard, _sha256)(text.encode("utf-8", "surrogatepass"))
 
 
 def content_hash(submission: Submission) -> str:

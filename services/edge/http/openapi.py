@@ -9,6 +9,7 @@ from services.common.errors import HTTP_STATUS, Reason
 Schema = dict[str, Any]
 
 TEXT: Final[Schema] = {"type": "string"}
+SIGNED_TEXT: Final[Schema] = {"type": "string", "description": "the signed JSON text, byte for byte"}
 WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 AMOUNT: Final[Schema] = {"type": "string", "pattern": "^(0|[1-9][0-9]*)$", "description": "smallest unit"}
@@ -28,6 +29,30 @@ def _list(items: Schema) -> Schema:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _encoded(encoding: str, what: str) -> Schema:
+    return {"type": "string", "contentEncoding": encoding, "description": what}
+
+
+def _signed(
+    standards: str,
+    payload: Schema,
+    *,
+    key: str = "ed25519:<base58 of 32 bytes>",
+    signature: str = "ed25519:<base58 of 64 bytes>",
+    **more: Schema,
+) -> Schema:
+    """Signed data of these standards; without `key` the signature yields it."""
+    if key:
+        more["public_key"] = {"type": "string", "description": key}
+    properties = {
+        "standard": {"enum": standards.split()},
+        "payload": payload,
+        "signature": {"type": "string", "description": signature},
+        **more,
+    }
+    return {**_object(" ".join(properties), **properties), "additionalProperties": False}
 
 
 _FIELDS: Final[dict[str, Schema]] = {
@@ -63,13 +88,38 @@ SCHEMAS: Final[dict[str, Schema]] = {
         ),
         "additionalProperties": False,
     },
-    "SignedData": _object(
-        "standard payload signature",
-        standard={"type": "string", "examples": ["nep413", "raw_ed25519"]},
-        payload={"description": "nep413: {message, nonce, recipient, callbackUrl?}; else the signed text"},
-        public_key={"type": "string", "description": "ed25519:<base58>"},
-        signature={"type": "string", "description": "ed25519:<base58>"},
-    ),
+    "SignedData": {
+        "description": "a MultiPayload of near/intents; info.standards names what can be checked",
+        "oneOf": [
+            _signed(
+                "nep413",
+                _object(
+                    "message nonce recipient",
+                    message=SIGNED_TEXT,
+                    nonce=_encoded("base64", "32 bytes"),
+                    recipient={"type": "string", "description": "info.verifyingContract"},
+                    callbackUrl=TEXT,
+                ),
+            ),
+            _signed("raw_ed25519 sep53", SIGNED_TEXT),
+            _signed("erc191 tip191", SIGNED_TEXT, key="", signature="secp256k1:<base58 of r, s and 0 to 3>"),
+            _signed(
+                "webauthn",
+                SIGNED_TEXT,
+                key="ed25519:<base58 of 32 bytes>, p256:<base58 of x and y>",
+                signature="ed25519:<base58 of 64 bytes>, p256:<base58 of r and s>",
+                authenticator_data=_encoded("base64url", "authenticatorData"),
+                client_data_json={"type": "string", "description": "clientDataJSON"},
+            ),
+            _signed(
+                "ton_connect",
+                _object("type text", type={"const": "text"}, text=SIGNED_TEXT),
+                address={"type": "string", "description": "raw or user-friendly"},
+                domain=TEXT,
+                timestamp={"type": ["integer", "string"], "description": "Unix seconds or RFC 3339"},
+            ),
+        ],
+    },
     "Receipt": _object(
         "intentId status version createdAt",
         intentId=ID,

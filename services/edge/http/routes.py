@@ -9,8 +9,9 @@ from aiohttp import web
 
 from services.common.clock import from_ns
 from services.common.domain.lifecycle import Status
-from services.common.domain.plainjson import deadline_ns, submission_from_json
+from services.common.domain.plainjson import deadline_ns
 from services.common.domain.statistics import Period
+from services.common.domain.submissionjson import submission_from_json
 from services.common.errors import IntentError, Reason
 from services.edge import present
 from services.edge.http.context import Shared, answer, body_of, caller, expected, named, query_of, whole

@@ -71,7 +71,7 @@ def test_p10_missing_means_the_same_everywhere(name: str, missing: object) -> No
     assert getattr(to_proto(body).intent, name) == ""
 
 
-@pytest.mark.parametrize("standard", ["NEP413", "raw_ed25519", "webauthn", ""])
+@pytest.mark.parametrize("standard", ["NEP413", "raw_ed25519", "eip712", ""])
 def test_p10_the_standard_is_the_validators_to_judge(standard: str) -> None:
     body = with_signed(standard=standard)
     assert to_proto(body) == submission_to_proto(to_domain(body))

@@ -13,14 +13,16 @@ from nacl.signing import VerifyKey
 
 from intents_client import Account, BodyError, KeyFileError, Keypair, SigningInfo, sign_plain
 from intents_client.encoding import b58decode, b58encode
-from intents_client.plain import PLAIN_FIELDS, deadline_ns, slippage_bps, submission_from_body
+from intents_client.plain import PLAIN_FIELDS, slippage_bps, submission_from_body
 from intents_client.signing import nep413_digest, sign_body
+from intents_client.values import deadline_ns
 from services.common import encoding
 from services.common.convert.intents import submission_from_proto
 from services.common.domain import plainjson, strictjson
 from services.common.domain.intent import Nep413Payload
 from services.common.domain.signing import intent_digest
 from services.common.domain.signing import nep413_digest as servers_digest
+from services.common.domain.submissionjson import submission_from_json
 
 INFO = SigningInfo(network="localnet", verifying_contract="verifier.near")
 FIELDS: dict[str, Any] = {
@@ -72,7 +74,7 @@ def test_every_field_is_signed(standard: str) -> None:
         FIELDS["deadline"],
     )
     submission = submission_from_proto(submission_from_body(body))
-    assert submission == plainjson.submission_from_json(strictjson.loads(json.dumps(body), max_bytes=9999))
+    assert submission == submission_from_json(strictjson.loads(json.dumps(body), max_bytes=9999))
     assert submission.signed_data is not None
     digest = intent_digest(submission.signed_data) if standard == "nep413" else text.encode()
     VerifyKey(account.keypair.public_bytes).verify(digest, b58decode(signed["signature"].split(":")[1]))

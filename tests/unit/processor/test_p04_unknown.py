@@ -11,7 +11,8 @@ from services.common.chain.port import FunctionCall
 from services.common.domain.intent import SignedTransaction, Submission
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import TransactionRecord, Verdict, WriteOutcome
-from services.common.domain.plainjson import plain_to_json, signed_to_json
+from services.common.domain.plainjson import plain_to_json
+from services.common.domain.signedjson import signed_to_json
 from services.common.errors import IntentError, Reason, unavailable
 from tests.harness.wait import eventually
 from tests.unit.processor.support import Stage, signer, stage

@@ -27,9 +27,10 @@ from intents_client.errors import (
     Violation,
 )
 from intents_client.keys import Account, KeyFileError, Keypair
-from intents_client.plain import BodyError, submission_from_body
+from intents_client.plain import submission_from_body
 from intents_client.shown import intent_to_json, status_word
 from intents_client.signing import SigningInfo, sign_body, sign_plain
+from intents_client.values import BodyError
 
 __all__ = [
     "TERMINAL",

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1 import types_pb2 as types
 from intents_client.errors import IntentsError
-from intents_client.plain import rfc3339
+from intents_client.values import rfc3339
 
 _WORDS: Final = {
     number: name.removeprefix("INTENT_STATUS_").lower()

@@ -16,7 +16,8 @@ from typing import Any, Final
 from intents.v1 import intent_service_pb2 as service_pb
 from intents_client.encoding import b58encode
 from intents_client.keys import Account
-from intents_client.plain import PLAIN_FIELDS, rfc3339, submission_from_body
+from intents_client.plain import PLAIN_FIELDS, submission_from_body
+from intents_client.values import rfc3339
 
 NEP413_TAG: Final = 2**31 + 413
 DEFAULT_LIFETIME: Final = timedelta(minutes=10)
