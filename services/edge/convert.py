@@ -18,6 +18,7 @@ from services.common.convert.intents import (
 )
 from services.common.convert.statistics import counts_to_proto, period_to_proto, solvers_to_proto
 from services.common.convert.times import duration
+from services.common.convert.tokens import token_to_proto
 from services.common.domain.intent import IntentEvent, IntentRecord, Receipt, Submission
 from services.common.domain.outcomes import (
     IntentPage,
@@ -121,9 +122,7 @@ def info(found: Info) -> pb.GetInfoResponse:
         verifying_contract=rules.verifying_contract,
         standards=rules.standards,
         actions=rules.actions,
-        tokens=[
-            pb.TokenInfo(id=token.id, symbol=token.symbol, decimals=token.decimals) for token in rules.tokens
-        ],
+        tokens=map(token_to_proto, rules.tokens),
         limits=pb.Limits(
             max_batch=limits.max_batch,
             max_request_bytes=limits.max_body_bytes,
@@ -134,6 +133,8 @@ def info(found: Info) -> pb.GetInfoResponse:
         ),
         version=found.version,
         signature_required=rules.signature_required,
+        unknown_tokens=rules.unknown_tokens,
+        registry=rules.registry,
     )
 
 

@@ -12,6 +12,7 @@ from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
     IntentPage,
     StatusAnswer,
+    TokenInfo,
     Verdict,
 )
 from services.common.domain.plainjson import plain_to_json
@@ -166,7 +167,9 @@ def info(found: Info) -> dict[str, Any]:
         "verifyingContract": rules.verifying_contract,
         "standards": list(rules.standards),
         "actions": list(rules.actions),
-        "tokens": [{"id": one.id, "symbol": one.symbol, "decimals": one.decimals} for one in rules.tokens],
+        "tokens": list(map(_token, rules.tokens)),
+        "unknownTokens": list(rules.unknown_tokens),
+        "registry": rules.registry,
         "signatureRequired": rules.signature_required,
         "limits": {
             "maxBatch": limits.max_batch,
@@ -178,6 +181,20 @@ def info(found: Info) -> dict[str, Any]:
         },
         "version": found.version,
     }
+
+
+def _token(token: TokenInfo) -> dict[str, Any]:
+    """Limits, pairs and pause only where it has any."""
+    shown: dict[str, Any] = {"id": token.id, "symbol": token.symbol, "decimals": token.decimals}
+    if token.min_amount is not None:
+        shown["minAmount"] = str(token.min_amount)
+    if token.max_amount is not None:
+        shown["maxAmount"] = str(token.max_amount)
+    if token.pairs:
+        shown["pairs"] = list(token.pairs)
+    if token.paused:
+        shown["paused"] = True
+    return shown
 
 
 def details(event: IntentEvent) -> dict[str, Any]:

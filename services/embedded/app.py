@@ -31,9 +31,8 @@ from services.processor.config import WorkSettings
 from services.store.app import open_store
 from services.store.config import StoreSettings
 from services.store.service import Store
+from services.validator.app import open_validator
 from services.validator.config import ValidatorSettings
-from services.validator.observe import Vocabulary
-from services.validator.service import Validator
 
 
 @dataclass(slots=True)
@@ -100,8 +99,8 @@ async def build(settings: EmbeddedSettings, clock: Clock) -> AsyncIterator[Embed
             open_notifier(
                 settings.of(NotifierSettings), store, clock, _named(observe, "notifier")
             ) as notifier,
+            open_validator(rules, cache, clock, _named(observe, "validator")) as validator,
         ):
-            validator = Validator(rules.rule_book(), cache, clock, Vocabulary(_named(observe, "validator")))
             worker, batches = assemble(
                 settings.of(WorkSettings),
                 store=store,
@@ -120,8 +119,8 @@ async def build(settings: EmbeddedSettings, clock: Clock) -> AsyncIterator[Embed
 
 
 def _named(observe: Observe, service: str) -> Observe:
-    """One registry for the process, each service's own name on its spans and metrics."""
-    return Observe(service=service, registry=observe.registry)
+    """One registry and one set of notes for the process, each service's own name on its spans and metrics."""
+    return Observe(service=service, registry=observe.registry, notes=observe.notes)
 
 
 def _signer(settings: DevnetSettings) -> KeyFileSigner:

@@ -4,4 +4,6 @@ In the order data flows: `servicer.py` (with `convert.py`) → `service.py` → 
 → `rules/amounts.py` → `prepare.py`, which reads the signed message by `message.py` → `signatures.py` → the cache for
 keys, nonces and salts through `adapters/bounded.py` → `rules/signature.py` → `rules/terms.py` → `rules/chain.py`.
 What a rule is stands in `rules/rule.py`; `rules/__init__.py` is the table that says which there are, and their order.
+Which tokens and accounts are let in is `registry.py`, by the names of `ids.py`; `files.py` reads its file and watches
+it through `adapters/watched.py`.
 """

@@ -1,17 +1,19 @@
 """The only wiring of the validator."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from intents.validator.v1.validator_service_pb2_grpc import add_ValidatorServiceServicer_to_server
 from services.common.clock import Clock
 from services.common.observe import Observe
+from services.common.ports import ChainViews
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.cache import GrpcCache
 from services.common.rpc.runtime import App, serve_app
 from services.validator.adapters.bounded import BoundedViews
-from services.validator.config import ValidatorSettings
+from services.validator.config import RuleSettings, ValidatorSettings
+from services.validator.files import watching
 from services.validator.observe import Vocabulary
 from services.validator.service import Validator
 from services.validator.servicer import ValidatorServicer
@@ -20,17 +22,32 @@ SERVICE: Final = "intents.validator.v1.ValidatorService"
 
 
 @asynccontextmanager
+async def open_validator(
+    settings: RuleSettings, views: ChainViews, clock: Clock, observe: Observe
+) -> AsyncIterator[Validator]:
+    """A validator whose files are watched; what the embedded shape calls with a local cache. Raises SettingError."""
+    vocabulary = Vocabulary(observe)
+    service = Validator(settings.rule_book(), views, clock, vocabulary)
+    async with watching(settings, service, clock, vocabulary):
+        yield service
+
+
+@asynccontextmanager
 async def build(settings: ValidatorSettings, clock: Clock) -> AsyncIterator[App]:
-    """A validator that listens, its chain views taken from the cache."""
+    """A validator that listens, its chain views taken from the cache. Raises SettingError."""
     observe = Observe(service="validator")
-    async with open_channel(settings.cache_target, settings=settings, observe=observe) as channel:
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(
+            open_channel(settings.cache_target, settings=settings, observe=observe)
+        )
         views = BoundedViews(GrpcCache(channel), settings.cache_timeout_ms / 1000)
-        service = Validator(settings.rule_book(), views, clock, Vocabulary(observe))
+        service = await stack.enter_async_context(open_validator(settings, views, clock, observe))
         servicer = ValidatorServicer(service)
-        async with serve_app(
-            settings,
-            service_names=[SERVICE],
-            register=lambda server: add_ValidatorServiceServicer_to_server(servicer, server),
-            observe=observe,
-        ) as app:
-            yield app
+        yield await stack.enter_async_context(
+            serve_app(
+                settings,
+                service_names=[SERVICE],
+                register=lambda server: add_ValidatorServiceServicer_to_server(servicer, server),
+                observe=observe,
+            )
+        )

@@ -1,10 +1,20 @@
 """The validator's settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from services.common.config import ServiceSettings, setting
 from services.common.domain.outcomes import TokenInfo
-from services.validator.model import DEFAULT_TOKENS, RuleBook
+from services.validator.ids import TOKEN_STANDARDS
+from services.validator.model import RuleBook
+from services.validator.registry import (
+    DEFAULT_TOKENS,
+    MAX_DECIMALS,
+    Registry,
+    RegistryError,
+    account_names,
+    token_names,
+)
 
 _TOKENS = tuple(f"{token.id}/{token.symbol}/{token.decimals}" for token in DEFAULT_TOKENS)
 
@@ -18,8 +28,24 @@ class RuleSettings:
     actions: tuple[str, ...] = setting(("swap", "transfer"), help="Actions accepted, by comma")
     tokens: tuple[str, ...] = setting(
         _TOKENS,
-        help="Tokens known by name, each id/symbol/decimals, by comma; nep141:<account> is taken besides",
+        help="Tokens known by name, each id/symbol/decimals, by comma; without TOKEN_REGISTRY_FILE",
     )
+    token_registry_file: Path | None = setting(
+        None,
+        help="File of the tokens in TOKENS's place, with limits, pairs and lists; read again when it changes",
+    )
+    token_registry_poll_ms: int = setting(
+        1_000, unit="ms", minimum=100, maximum=3_600_000, help="Time between looks at that file"
+    )
+    unknown_tokens: tuple[str, ...] = setting(
+        ("nep141",),
+        choices=TOKEN_STANDARDS,
+        help="Standards of which any well-formed token id is taken besides those known; empty: none",
+    )
+    allowed_tokens: tuple[str, ...] = setting((), help="The only tokens taken, by comma; empty: all")
+    denied_tokens: tuple[str, ...] = setting((), help="Tokens never taken, by comma")
+    allowed_accounts: tuple[str, ...] = setting((), help="The only users taken, by comma; empty: all")
+    denied_accounts: tuple[str, ...] = setting((), help="Users never taken, by comma")
     require_signature: bool = setting(True, help="Whether an intent without its user's signature is refused")
     max_lifetime_ms: int = setting(
         24 * 3600 * 1000, unit="ms", minimum=1_000, help="Furthest a deadline may lie ahead"
@@ -38,21 +64,40 @@ class RuleSettings:
             return "DEFAULT_LIFETIME: must not exceed MAX_LIFETIME_MS"
         try:
             self.rule_book()
-        except ValueError as error:
-            return f"TOKENS: {error}"
+        except RegistryError as error:
+            return str(error)
         return None
 
     def rule_book(self) -> RuleBook:
-        """The rules these settings make. Raises ValueError for a token that cannot be read."""
+        """The rules these settings make, TOKEN_REGISTRY_FILE left out. Raises RegistryError, which names a setting."""
         return RuleBook(
             network=self.network,
             verifying_contract=self.verifier_id,
             actions=self.actions,
-            tokens=tuple(map(_token, self.tokens)),
+            registry=self.bounded(self._tokens()),
             signature_required=self.require_signature,
             max_lifetime_ns=self.max_lifetime_ms * 10**6,
             default_lifetime_ns=self.default_lifetime * 10**9,
         )
+
+    def bounded(self, registry: Registry) -> Registry:
+        """`registry` under these settings: what they say of unknown tokens, their lists and its own together.
+        Raises RegistryError."""
+        return replace(
+            registry,
+            unknown=frozenset(self.unknown_tokens),
+            allowed_tokens=registry.allowed_tokens | token_names(self.allowed_tokens, "ALLOWED_TOKENS"),
+            denied_tokens=registry.denied_tokens | token_names(self.denied_tokens, "DENIED_TOKENS"),
+            allowed_accounts=registry.allowed_accounts
+            | account_names(self.allowed_accounts, "ALLOWED_ACCOUNTS"),
+            denied_accounts=registry.denied_accounts | account_names(self.denied_accounts, "DENIED_ACCOUNTS"),
+        )
+
+    def _tokens(self) -> Registry:
+        try:
+            return Registry(tokens=tuple(map(_token, self.tokens)))
+        except ValueError as error:
+            raise RegistryError(f"TOKENS: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +130,7 @@ class ValidatorSettings(RuleSettings, ServiceSettings):
 
 def _token(text: str) -> TokenInfo:
     parts = text.split("/")
-    if len(parts) != 3 or not parts[0] or not parts[1] or not parts[2].isdecimal() or int(parts[2]) > 38:
-        raise ValueError(f"{text!r} is not id/symbol/decimals, with decimals 0 to 38")
+    well = len(parts) == 3 and all(parts) and parts[2].isdecimal() and len(parts[2]) < 3
+    if not well or int(parts[2]) > MAX_DECIMALS:
+        raise ValueError(f"{text!r} is not id/symbol/decimals, with decimals 0 to {MAX_DECIMALS}")
     return TokenInfo(id=parts[0], symbol=parts[1], decimals=int(parts[2]))

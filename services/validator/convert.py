@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from intents.v1 import intent_service_pb2 as service_pb
 from intents.validator.v1 import validator_service_pb2 as pb
 from services.common.convert.answers import verdict_to_proto
 from services.common.convert.intents import submission_from_proto
+from services.common.convert.tokens import token_to_proto
 from services.common.domain.outcomes import Rules, Verdict
 from services.common.errors import IntentError
 from services.validator.service import Item
@@ -33,10 +33,9 @@ def rules_to_proto(rules: Rules) -> pb.GetRulesResponse:
         verifying_contract=rules.verifying_contract,
         standards=rules.standards,
         actions=rules.actions,
-        tokens=[
-            service_pb.TokenInfo(id=token.id, symbol=token.symbol, decimals=token.decimals)
-            for token in rules.tokens
-        ],
+        tokens=map(token_to_proto, rules.tokens),
         signature_required=rules.signature_required,
         max_lifetime_ms=round(rules.max_lifetime.total_seconds() * 1000),
+        unknown_tokens=rules.unknown_tokens,
+        registry=rules.registry,
     )

@@ -7,28 +7,18 @@ from enum import IntEnum
 from typing import Final
 
 from services.common.domain.intent import PlainIntent, SignedData, Submission
-from services.common.domain.outcomes import Rules, TokenInfo
+from services.common.domain.outcomes import Rules
 from services.common.domain.views import ChainView
 from services.common.errors import Reason, Violation
+from services.validator.ids import TOKEN_STANDARDS
 from services.validator.message import NO_MESSAGE, SignedMessage
+from services.validator.registry import WORKSHOP, Registry
 
 MAX_BATCH: Final = 256
 """Submissions in one call."""
 
 STANDARDS: Final = ("nep413", "raw_ed25519")
 """Signature standards that can be checked."""
-
-DEFAULT_TOKENS: Final = (
-    TokenInfo(id="NEAR", symbol="NEAR", decimals=24),
-    TokenInfo(id="wNEAR", symbol="wNEAR", decimals=24),
-    TokenInfo(id="USDC", symbol="USDC", decimals=6),
-    TokenInfo(id="USDT", symbol="USDT", decimals=6),
-    TokenInfo(id="ETH", symbol="ETH", decimals=18),
-    TokenInfo(id="wrap.near", symbol="wNEAR", decimals=24),
-    TokenInfo(id="usdc.near", symbol="USDC", decimals=6),
-    TokenInfo(id="usdc.testnet", symbol="USDC", decimals=6),
-)
-"""The workshop's symbols and accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +28,10 @@ class RuleBook:
     network: str = "localnet"
     verifying_contract: str = "verifier.near"
     actions: tuple[str, ...] = ("swap", "transfer")
-    tokens: tuple[TokenInfo, ...] = DEFAULT_TOKENS
+    registry: Registry = WORKSHOP
     signature_required: bool = True
     max_lifetime_ns: int = 24 * 3600 * 10**9
     default_lifetime_ns: int = 3600 * 10**9
-    token_ids: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "token_ids", frozenset(token.id for token in self.tokens))
 
     @property
     def rules(self) -> Rules:
@@ -55,9 +41,11 @@ class RuleBook:
             verifying_contract=self.verifying_contract,
             standards=STANDARDS,
             actions=self.actions,
-            tokens=self.tokens,
+            tokens=self.registry.usable,
             signature_required=self.signature_required,
             max_lifetime=timedelta(microseconds=self.max_lifetime_ns // 1000),
+            unknown_tokens=tuple(name for name in TOKEN_STANDARDS if name in self.registry.unknown),
+            registry=self.registry.digest,
         )
 
 

@@ -1,6 +1,7 @@
 """Verdicts: four stages in order, later ones only if the earlier pass."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from services.common.clock import Clock, from_ns
 from services.common.domain.intent import Submission
@@ -11,6 +12,7 @@ from services.common.ports import ChainViews
 from services.validator.model import MAX_BATCH, Case, Reach, RuleBook, plain_of
 from services.validator.observe import Vocabulary
 from services.validator.prepare import prepare
+from services.validator.registry import Registry
 from services.validator.rules import TABLE
 from services.validator.rules.rule import SECURITY, Table
 from services.validator.signatures import check_all
@@ -23,7 +25,7 @@ Item = tuple[Submission, bool] | Verdict
 
 
 class Validator:
-    """Satisfies `services.common.ports.Validator`. Keeps nothing between calls."""
+    """Satisfies `services.common.ports.Validator`. Keeps nothing between calls but the book it goes by."""
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class Validator:
         table: Table = TABLE,
     ) -> None:
         self._table = table
-        self._book = book
+        self.book = book
         self._chain = chain
         self._clock = clock
         self._vocabulary = vocabulary
@@ -46,7 +48,11 @@ class Validator:
 
     async def rules(self) -> Rules:
         """What is accepted."""
-        return self._book.rules
+        return self.book.rules
+
+    def adopt(self, registry: Registry) -> None:
+        """Go by `registry` from the next call on; calls under way end by the one they began with."""
+        self.book = replace(self.book, registry=registry)
 
     async def judge(self, items: Sequence[Item]) -> Sequence[Verdict]:
         """As `validate`, with `stored` for each item; verdicts stay as they are."""
@@ -71,7 +77,7 @@ class Validator:
         case = Case(
             intent=plain_of(submission),
             signed=submission.signed_data,
-            book=self._book,
+            book=self.book,
             now_ns=now_ns,
             stored=stored,
         )
@@ -131,7 +137,7 @@ class Validator:
             return Verdict(valid=False, unavailable=UNAVAILABLE)
         until = case.deadline_ns
         if until is None:
-            until = case.now_ns + self._book.default_lifetime_ns
+            until = case.now_ns + case.book.default_lifetime_ns
         return Verdict(valid=True, expires_at=from_ns(until))
 
 

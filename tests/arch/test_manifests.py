@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from services.common.rpc.runtime import EXIT_SLACK
+from services.validator.registry import DEFAULT_TOKENS, read_registry
 from tests.arch.deployed import secret_names, settings_class, settings_from, target_of
 from tools.manifests import KUSTOMIZE, render
 
@@ -113,6 +114,21 @@ def test_devnet_is_the_chain_that_everybody_names(local: Rendered) -> None:
     assert set(local.settings("processor").solvers) <= set(devnet.solver_accounts)
     assert devnet.relayer_keys >= local.of("StatefulSet")["processor"]["spec"]["replicas"]
     assert devnet.devnet_control is False
+
+
+def test_the_token_registry_is_one_that_can_be_read(rendered: Rendered) -> None:
+    path = rendered.settings("validator").token_registry_file
+    (mount,) = (
+        one
+        for one in rendered.container("validator")["volumeMounts"]
+        if Path(one["mountPath"]) == path.parent
+    )
+    assert "subPath" not in mount, "would never show a change"
+    (volume,) = (
+        one for one in rendered.pods()["validator"]["spec"]["volumes"] if one["name"] == mount["name"]
+    )
+    data = rendered.of("ConfigMap")[volume["configMap"]["name"]]["data"]
+    assert read_registry(data[path.name].encode()).tokens == DEFAULT_TOKENS
 
 
 def test_a_wrong_name_or_value_would_be_seen(local: Rendered) -> None:
@@ -286,7 +302,12 @@ def test_every_pod_is_restricted_bounded_and_without_a_token(rendered: Rendered)
         assert spec["automountServiceAccountToken"] is False
         assert accounts[name]["automountServiceAccountToken"] is False
         assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
-        assert {kind for one in spec["volumes"] for kind in one} <= {"name", "emptyDir", "secret"}, name
+        assert {kind for one in spec["volumes"] for kind in one} <= {
+            "name",
+            "emptyDir",
+            "secret",
+            "configMap",
+        }, name
 
 
 def test_each_service_has_a_budget_replicas_and_spreads(rendered: Rendered) -> None:

@@ -324,4 +324,11 @@ async def test_lists_and_counts_and_infos(world: World) -> None:
         5: 0,
     } and counts.total == 5
     assert (info.network, info.limits.max_batch, info.limits.rate_limit_max) == ("localnet", 100, 10_000)
+    assert (info.registry, info.unknown_tokens, info.tokens[0].pairs) == (
+        "0123456789ab",
+        ["nep141"],
+        ["NEAR"],
+    )
+    assert (info.tokens[0].min_amount, info.tokens[0].max_amount) == ("1", str(2**128 - 1))
+    assert info.tokens[0].paused and not info.tokens[1].paused
     assert (status.status, status.version, status.level) == (2, 2, "store")

@@ -119,6 +119,12 @@ async def test_lists_statuses_counts_and_cancels(world: World) -> None:
     assert cancelled == again and cancelled["errorDetails"]["reason"] == "CANCELLED"
     assert counts["statuses"] == {"pending": 2, "verified": 0, "executing": 0, "completed": 0, "failed": 1}
     assert info["network"] == "localnet" and info["limits"]["maxBatch"] == 100
+    assert (info["unknownTokens"], info["registry"]) == (["nep141"], "0123456789ab")
+    bounds = {"minAmount": "1", "maxAmount": str(2**128 - 1), "pairs": ["NEAR"], "paused": True}
+    assert info["tokens"] == [
+        {"id": "USDC", "symbol": "USDC", "decimals": 6, **bounds},
+        {"id": "NEAR", "symbol": "NEAR", "decimals": 24},
+    ]
 
 
 async def test_routes_methods_and_health(world: World) -> None:

@@ -1,10 +1,14 @@
 """The validator as a server: real sockets, a cache whose answers tests own."""
 
+import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,7 +25,9 @@ from services.common.rpc.clients.validator import GrpcValidator
 from services.common.rpc.errors import from_rpc_error
 from services.validator.app import SERVICE, build
 from services.validator.config import ValidatorSettings
+from services.validator.registry import read_registry
 from tests.harness.signing import Wallet, to_domain, to_proto
+from tests.harness.wait import eventually
 
 
 class OneKey(cache_rpc.CacheServiceServicer):
@@ -47,6 +53,7 @@ class House:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self.cache = OneKey()
+        self.admin = ""
 
     async def start(self, **settings: Any) -> grpc.aio.Channel:
         server = grpc.aio.server()
@@ -59,7 +66,8 @@ class House:
         )
         app = await self._stack.enter_async_context(build(made, SystemClock()))
         await app.ready()
-        assert app.rpc is not None
+        assert app.rpc is not None and app.admin is not None
+        self.admin = app.admin.address
         return await self._stack.enter_async_context(open_channel(app.rpc.address, settings=made))
 
 
@@ -83,6 +91,36 @@ async def test_the_port_over_grpc(house: House) -> None:
     assert verdicts[2].violations[1].message == "Missing required field: user_account"
     house.cache.known = ("bob.near", bob.public_key)
     assert (await validator.validate(submissions))[1].valid
+
+
+async def test_the_registry_in_force_is_told(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    bound = {"min_amount": "1", "max_amount": str(2**128 - 1), "pairs": ["NEAR"], "paused": True}
+    tokens = [
+        {"id": "USDC", "symbol": "USDC", "decimals": 6, **bound},
+        {"id": "NEAR", "symbol": "N", "decimals": 0},
+    ]
+    file.write_text(json.dumps({"tokens": tokens}))
+    validator = GrpcValidator(await house.start(token_registry_file=file, token_registry_poll_ms=100))
+    rules = await validator.rules()
+    assert rules.tokens == read_registry(file.read_bytes()).tokens
+    assert rules.registry == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    assert rules.unknown_tokens == ("nep141",)
+    file.write_text("{}")
+    async with aiohttp.ClientSession() as http:
+
+        async def noted() -> bool:
+            async with http.get(f"http://{house.admin}/readyz") as answer:
+                return answer.status == 200 and "token_registry: the last good one" in await answer.text()
+
+        await eventually(noted)
+    assert (await validator.rules()).registry == rules.registry
+    file.write_text(json.dumps({"tokens": tokens[1:]}))
+
+    async def changed() -> bool:
+        return [token.id for token in (await validator.rules()).tokens] == ["NEAR"]
+
+    await eventually(changed)
 
 
 async def test_rules_tell_a_client_what_to_sign(house: House) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from intents.v1 import types_pb2 as types
 from intents_client import TERMINAL, event_of, status_word
-from intents_client.shown import STATUSES, event_to_json, intent_to_json, time_text
+from intents_client.shown import STATUSES, event_to_json, intent_to_json, time_text, token_to_json
 from services.cli import exits, options, output
 
 
@@ -183,7 +183,9 @@ async def run_info(args: argparse.Namespace) -> int:
         "verifyingContract": told.verifying_contract,
         "standards": list(told.standards),
         "actions": list(told.actions),
-        "tokens": [{"id": one.id, "symbol": one.symbol, "decimals": one.decimals} for one in told.tokens],
+        "tokens": list(map(token_to_json, told.tokens)),
+        "unknownTokens": list(told.unknown_tokens),
+        "registry": told.registry,
         "signatureRequired": told.signature_required,
         "limits": {
             "maxBatch": limits.max_batch,
@@ -199,11 +201,16 @@ async def run_info(args: argparse.Namespace) -> int:
         output.emit_json(shown)
         return exits.OK
     rows = {name: value for name, value in shown.items() if name not in ("tokens", "limits")}
-    for name in ("standards", "actions"):
+    for name in ("standards", "actions", "unknownTokens"):
         rows[name] = ", ".join(shown[name])
     output.pairs({**rows, **shown["limits"]})
     print()
-    output.table([(one.id, one.symbol, one.decimals) for one in told.tokens], ("TOKEN", "SYMBOL", "DECIMALS"))
+    tokens = [
+        (one.id, one.symbol, one.decimals, one.min_amount or "-", one.max_amount or "-",
+         "paused" if one.paused else ", ".join(one.pairs) or "any")
+        for one in told.tokens
+    ]  # fmt: skip
+    output.table(tokens, ("TOKEN", "SYMBOL", "DECIMALS", "LEAST", "MOST", "SWAPS FOR"))
     return exits.OK
 
 

@@ -211,11 +211,18 @@ class StatusAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenInfo:
-    """A token known by name."""
+    """A token known by name. Amounts in its smallest unit, None without a bound of its own.
+
+    `pairs` are the tokens it may be swapped for, empty for any; `paused` takes no new intent that names it.
+    """
 
     id: str
     symbol: str
     decimals: int
+    min_amount: int | None = None
+    max_amount: int | None = None
+    pairs: tuple[str, ...] = ()
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,3 +236,5 @@ class Rules:
     tokens: tuple[TokenInfo, ...]
     signature_required: bool
     max_lifetime: timedelta
+    unknown_tokens: tuple[str, ...] = ()  # standards of which any well-formed token id is taken besides
+    registry: str = ""  # digest of the registry's file in force

@@ -9,7 +9,11 @@ from services.common.observe.metrics import new_registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observe:
-    """A service's name on spans and the registry its metrics go to; several services may share a registry."""
+    """A service's name on spans, the registry its metrics go to, and notes: several services may share the last two.
+
+    `notes` say, by subject, what is amiss while the service goes on; /readyz shows them.
+    """
 
     service: str
     registry: CollectorRegistry = field(default_factory=new_registry)
+    notes: dict[str, str] = field(default_factory=dict)

@@ -102,7 +102,7 @@ async def serve_app(
             observe=observe,
         ) as rpc,
         serve_admin(
-            settings.admin_host, settings.admin_port, observe.registry, lambda: rpc.is_ready
+            settings.admin_host, settings.admin_port, observe.registry, lambda: rpc.is_ready, observe.notes
         ) as admin,
     ):
         yield App(rpc=rpc, admin=admin)

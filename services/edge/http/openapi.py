@@ -207,12 +207,25 @@ SCHEMAS: Final[dict[str, Schema]] = {
         solvers=_list(_ref("SolverStatistics")),
     ),
     "Info": _object(
-        "network verifyingContract standards actions tokens signatureRequired limits version",
+        "network verifyingContract standards actions tokens unknownTokens registry signatureRequired limits version",
         network=TEXT,
         verifyingContract=TEXT,
         standards=_list(TEXT),
         actions=_list(TEXT),
-        tokens=_list(_object("id symbol decimals", id=TEXT, symbol=TEXT, decimals=WHOLE)),
+        tokens=_list(
+            _object(
+                "id symbol decimals",
+                id=TEXT,
+                symbol=TEXT,
+                decimals=WHOLE,
+                minAmount=AMOUNT,
+                maxAmount=AMOUNT,
+                pairs=_list(TEXT),
+                paused={"type": "boolean"},
+            )
+        ),
+        unknownTokens=_list(TEXT),
+        registry=TEXT,
         signatureRequired={"type": "boolean"},
         limits=_object(
             "maxBatch maxRequestBytes maxWatch maxLifetimeMs rateLimitMax rateLimitWindowMs",

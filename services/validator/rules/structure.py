@@ -1,24 +1,12 @@
 """Stage 1: are the fields there, and can they be what they say?"""
 
-import re
 from typing import Final
 
 from services.common.domain.intent import ID_PATTERN, REQUIRED_FIELDS
 from services.common.errors import Reason
+from services.validator.ids import is_account
 from services.validator.model import Case, shown
 from services.validator.rules.rule import Kind, Rule, rule
-
-ACCOUNT: Final = re.compile(
-    r"(?=.{2,64}\Z)(?:(?:[a-z\d]+[-_])*[a-z\d]+\.)*(?:[a-z\d]+[-_])*[a-z\d]+", re.ASCII
-)
-"""NEAR account ids; use with fullmatch on at most 64 characters."""
-
-_LONGEST: Final = 64
-
-
-def is_account(text: str) -> bool:
-    """Whether `text` has the form of a NEAR account id."""
-    return len(text) <= _LONGEST and ACCOUNT.fullmatch(text) is not None
 
 
 @rule(

@@ -3,20 +3,11 @@
 from typing import Final
 
 from services.common.errors import Reason
-from services.validator.model import Case, RuleBook, shown
+from services.validator.ids import TOKEN_STANDARDS, bare
+from services.validator.model import Case, shown
 from services.validator.rules.rule import Kind, Rule, rule
-from services.validator.rules.structure import is_account
 
-_NEP141: Final = "nep141:"
-_LONGEST: Final = 127
-_MEND: Final = "Use a token that GET /api/info lists, or the nep141:<account> of its contract."
-
-
-def known(token: str, book: RuleBook) -> bool:
-    """A symbol or account of the registry, or a well-formed nep141: id."""
-    if token in book.token_ids:
-        return True
-    return len(token) <= _LONGEST and token.startswith(_NEP141) and is_account(token[len(_NEP141) :])
+_MEND: Final = "Use a token that GET /api/info lists, or the well-formed id of a standard that it names."
 
 
 @rule(
@@ -24,12 +15,12 @@ def known(token: str, book: RuleBook) -> bool:
     Kind.POLICY,
     Reason.UNKNOWN_TOKEN,
     "input_token",
-    asks="The token given is known: a symbol or account of the list (setting TOKENS), or a well-formed nep141: id.",
+    asks="The token given is known: one of the registry, or a well-formed id of a standard in UNKNOWN_TOKENS (nep141).",
     mend=_MEND,
 )
 def input_token_known(case: Case) -> None:
     token = case.intent.input_token
-    if not known(token, case.book):
+    if not case.book.registry.knows(token):
         _unknown(case, "input_token", token)
 
 
@@ -43,7 +34,7 @@ def input_token_known(case: Case) -> None:
 )
 def output_token_known(case: Case) -> None:
     token = case.intent.output_token
-    if not known(token, case.book):
+    if not case.book.registry.knows(token):
         _unknown(case, "output_token", token)
 
 
@@ -57,20 +48,24 @@ def output_token_known(case: Case) -> None:
 )
 def tokens_differ(case: Case) -> None:
     intent = case.intent
-    if intent.action == "swap" and _bare(intent.input_token) == _bare(intent.output_token):
+    if intent.action == "swap" and bare(intent.input_token) == bare(intent.output_token):
         case.add("output_token", Reason.SAME_TOKEN, "output_token must differ from input_token for a swap")
 
 
-def _bare(token: str) -> str:
-    return token.removeprefix(_NEP141)
-
-
 def _unknown(case: Case, name: str, token: str) -> None:
+    others = "".join(
+        f", or use {standard}:{_REST[standard]}"
+        for standard in TOKEN_STANDARDS
+        if standard in case.book.registry.unknown
+    )
     case.add(
         name,
         Reason.UNKNOWN_TOKEN,
-        f"{name} is not a known token: {shown(token)}; see the tokens of /api/info, or use nep141:<account>",
+        f"{name} is not a known token: {shown(token)}; see the tokens of /api/info{others}",
     )
+
+
+_REST: Final = dict.fromkeys(TOKEN_STANDARDS, "<account>:<id>") | {"nep141": "<account>"}
 
 
 RULES: Final[tuple[Rule, ...]] = (input_token_known, output_token_known, tokens_differ)

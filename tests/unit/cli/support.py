@@ -59,5 +59,8 @@ def answering(**answers: Any) -> Script:
 
         return handle
 
-    info = pb.GetInfoResponse(network="localnet", verifying_contract="verifier.near", version="1")
+    token = pb.TokenInfo(id="USDC", symbol="USDC", decimals=6, min_amount="5", pairs=["NEAR"], paused=True)
+    info = pb.GetInfoResponse(
+        network="localnet", verifying_contract="verifier.near", version="1", tokens=[token], registry="abc"
+    )
     return Script(**{name: handler(answer) for name, answer in {"GetInfo": info, **answers}.items()})

@@ -244,7 +244,10 @@ async def test_looking_at_intents(terminal: Terminal) -> None:
         assert stats["solvers"] == [
             {"solverId": "solver.near", "successRate": 0.5, "avgExecutionTime": 2.0, "executions": 0}
         ]
-        assert (await terminal.json("info"))["verifyingContract"] == "verifier.near"
+        info = await terminal.json("info")
+        assert (info["verifyingContract"], info["registry"]) == ("verifier.near", "abc")
+        bounds = {"minAmount": "5", "pairs": ["NEAR"], "paused": True}
+        assert info["tokens"] == [{"id": "USDC", "symbol": "USDC", "decimals": 6, **bounds}]
         for argv in (["get", "a"], ["status", "a"], ["list"], ["cancel", "a"], ["stats"], ["info"]):
             code, out, err = await terminal.run(*argv)
             assert (code, err) == (0, ""), argv

@@ -53,11 +53,21 @@ RULES = Rules(
     standards=("nep413", "raw_ed25519"),
     actions=("swap", "transfer"),
     tokens=(
-        TokenInfo(id="USDC", symbol="USDC", decimals=6),
+        TokenInfo(
+            id="USDC",
+            symbol="USDC",
+            decimals=6,
+            min_amount=1,
+            max_amount=2**128 - 1,
+            pairs=("NEAR",),
+            paused=True,
+        ),
         TokenInfo(id="NEAR", symbol="NEAR", decimals=24),
     ),
     signature_required=True,
     max_lifetime=timedelta(days=30),
+    unknown_tokens=("nep141",),
+    registry="0123456789ab",
 )
 
 

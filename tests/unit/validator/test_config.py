@@ -4,7 +4,7 @@ import pytest
 
 from services.common.config import load
 from services.validator.config import ValidatorSettings
-from services.validator.model import DEFAULT_TOKENS
+from services.validator.registry import DEFAULT_TOKENS
 
 
 def settings(**env: str) -> ValidatorSettings:
@@ -13,7 +13,7 @@ def settings(**env: str) -> ValidatorSettings:
 
 def test_defaults_are_the_workshops() -> None:
     book = settings().rule_book()
-    assert book.tokens == DEFAULT_TOKENS
+    assert book.registry.tokens == DEFAULT_TOKENS
     assert (book.network, book.verifying_contract, book.actions) == (
         "localnet",
         "verifier.near",
@@ -26,7 +26,9 @@ def test_defaults_are_the_workshops() -> None:
 def test_settings_make_the_rule_book() -> None:
     book = settings(ACTIONS="stake", TOKENS="x.near/X/2", REQUIRE_SIGNATURE="false", NETWORK="n").rule_book()
     assert (book.actions, book.network, book.signature_required) == (("stake",), "n", False)
-    assert [(token.id, token.symbol, token.decimals) for token in book.tokens] == [("x.near", "X", 2)]
+    assert [(token.id, token.symbol, token.decimals) for token in book.registry.tokens] == [
+        ("x.near", "X", 2)
+    ]
 
 
 @pytest.mark.parametrize(

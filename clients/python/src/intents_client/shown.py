@@ -38,6 +38,20 @@ def deadline_text(stamp: Timestamp) -> str:
     return f"{text}.{stamp.nanos:09d}Z" if stamp.nanos else f"{text}Z"
 
 
+def token_to_json(token: pb.TokenInfo) -> dict[str, Any]:
+    """A token of GetInfo; limits, pairs and pause only where it has any."""
+    shown: dict[str, Any] = {"id": token.id, "symbol": token.symbol, "decimals": token.decimals}
+    if token.min_amount:
+        shown["minAmount"] = token.min_amount
+    if token.max_amount:
+        shown["maxAmount"] = token.max_amount
+    if token.pairs:
+        shown["pairs"] = list(token.pairs)
+    if token.paused:
+        shown["paused"] = True
+    return shown
+
+
 def receipt_to_json(receipt: pb.Receipt) -> dict[str, Any]:
     """What POST /api/intents answers."""
     return {

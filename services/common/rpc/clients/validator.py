@@ -9,8 +9,9 @@ from intents.validator.v1 import validator_service_pb2 as pb
 from intents.validator.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from services.common.convert.answers import verdict_from_proto
 from services.common.convert.intents import submission_to_proto
+from services.common.convert.tokens import token_from_proto
 from services.common.domain.intent import Submission
-from services.common.domain.outcomes import Rules, TokenInfo, Verdict
+from services.common.domain.outcomes import Rules, Verdict
 from services.common.rpc.call import call
 
 
@@ -35,9 +36,9 @@ class GrpcValidator:
             verifying_contract=found.verifying_contract,
             standards=tuple(found.standards),
             actions=tuple(found.actions),
-            tokens=tuple(
-                TokenInfo(id=token.id, symbol=token.symbol, decimals=token.decimals) for token in found.tokens
-            ),
+            tokens=tuple(map(token_from_proto, found.tokens)),
             signature_required=found.signature_required,
             max_lifetime=timedelta(milliseconds=found.max_lifetime_ms),
+            unknown_tokens=tuple(found.unknown_tokens),
+            registry=found.registry,
         )

@@ -1,0 +1,41 @@
+"""Which tokens are taken, without each of its protections."""
+
+from tests.mutants.mutant import Mutant, without
+
+_WATCHED = "services.validator.adapters.watched"
+_FILES = "tests/unit/validator/test_files.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    without(
+        "tokens",
+        "a-bad-file-ends-the-watch",
+        _WATCHED,
+        ("        except FileRefusedError as error:\n            self._refuse(str(error))\n", ""),
+        ("        except Exception as error:\n", "        except ZeroDivisionError as error:\n"),
+        tests=(f"{_FILES}::test_a_bad_new_file_keeps_the_old_one_and_says_so_once[half written]",),
+    ),
+    without(
+        "tokens",
+        "a-young-file-is-trusted-by-its-time",
+        _WATCHED,
+        (" and self._clock.now_ns() - status.st_mtime_ns > UNSETTLED_NS", ""),
+        tests=(f"{_FILES}::test_a_change_of_the_same_size_and_time_is_seen",),
+    ),
+    without(
+        "tokens",
+        "a-file-is-known-by-size-and-time-alone",
+        _WATCHED,
+        ("stamp = (status.st_dev, status.st_ino, status.st_size,", "stamp = (0, 0, status.st_size,"),
+        tests=(f"{_FILES}::test_a_symlink_swapped_as_a_config_map_is_seen",),
+    ),
+    without(
+        "tokens",
+        "a-token-has-one-name-on-lists",
+        "services.validator.ids",
+        (
+            "    return token[len(_NEP141) :] if token.startswith(_NEP141) and standard_of(token) else token\n",
+            "    return token\n",
+        ),
+        tests=("tests/unit/validator/test_registry.py::test_lists_know_a_token_by_both_of_its_names",),
+    ),
+)
