@@ -37,7 +37,7 @@ async def _measure(options: Options, folder: Path) -> Report:
     details: dict[str, object] = {}
     for databases in [Databases(folder)] + ([Databases(folder, options.url)] if options.url else []):
         for part in options.only or PARTS:
-            if part == "syncs" and databases.mongo:
+            if part in ("events", "syncs") and databases.mongo:
                 continue  # of SQLite's file alone
             fleet = Fleet(folder, options.profile)
             try:
