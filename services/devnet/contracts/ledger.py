@@ -2,24 +2,26 @@
 
 from typing import Final
 
+from services.devnet.contracts.envelope import nonce_bytes
 from services.devnet.contracts.native import Args, Method, account_arg, event, load, save, text_arg
 from services.devnet.contracts.plain import U128
 from services.devnet.contracts.port import Host, Panic
-from services.devnet.contracts.signed import nonce_bytes
-from services.devnet.node.keys import parse_ed25519
+from services.devnet.crypto import curves
+from services.devnet.crypto.curves import PublicKey
 
 
-def key_belongs(host: Host, account_id: str, public_key: str, public_bytes: bytes) -> bool:
+def key_belongs(host: Host, account_id: str, key: PublicKey) -> bool:
     """Whether the key derives the implicit account or was registered by the account itself."""
-    return public_bytes.hex() == account_id or load(host, f"p|{account_id}|{public_key}") is not None
+    return key.account == account_id or load(host, f"p|{account_id}|{key.text}") is not None
 
 
 def use_nonce(host: Host, account_id: str, nonce: bytes) -> None:
-    """Mark it used. Raises Panic if it was."""
-    key = f"u|{account_id}|{nonce.hex()}"
-    if load(host, key) is not None:
-        raise Panic("nonce was already used")
-    save(host, key, True)
+    """Mark it used."""
+    save(host, f"u|{account_id}|{nonce.hex()}", True)
+
+
+def nonce_is_used(host: Host, account_id: str, nonce: bytes) -> bool:
+    return load(host, f"u|{account_id}|{nonce.hex()}") is not None
 
 
 def salt_is_valid(host: Host, salt: str) -> bool:
@@ -32,17 +34,16 @@ def credit(host: Host, account_id: str, token: str, units: int) -> None:
     save(host, key, str(min(int(load(host, key) or "0") + units, U128 - 1)))
 
 
-def _key_arg(args: Args) -> tuple[str, bytes]:
-    public_key = text_arg(args, "public_key")
+def _key_arg(args: Args) -> str:
     try:
-        return public_key, parse_ed25519(public_key, 32)
+        return curves.public_key(text_arg(args, "public_key")).text
     except ValueError as error:
         raise Panic(f"public_key: {error}") from None
 
 
 def add_public_key(host: Host, args: Args) -> None:
     """`{public_key}`, for the calling account."""
-    public_key, _ = _key_arg(args)
+    public_key = _key_arg(args)
     if load(host, f"p|{host.predecessor_id}|{public_key}") is not None:
         raise Panic("public key is registered already")
     save(host, f"p|{host.predecessor_id}|{public_key}", True)
@@ -51,7 +52,7 @@ def add_public_key(host: Host, args: Args) -> None:
 
 def remove_public_key(host: Host, args: Args) -> None:
     """`{public_key}`, for the calling account."""
-    public_key, _ = _key_arg(args)
+    public_key = _key_arg(args)
     if load(host, f"p|{host.predecessor_id}|{public_key}") is None:
         raise Panic("public key doesn't exist")
     host.remove(f"p|{host.predecessor_id}|{public_key}")
@@ -60,17 +61,16 @@ def remove_public_key(host: Host, args: Args) -> None:
 
 def has_public_key(host: Host, args: Args) -> bool:
     """`{account_id, public_key}`; an implicit account has the key it is named after."""
-    public_key = text_arg(args, "public_key")
     try:
-        raw = parse_ed25519(public_key, 32)
+        key = curves.public_key(text_arg(args, "public_key"))
     except ValueError:
         return False
-    return key_belongs(host, account_arg(args), public_key, raw)
+    return key_belongs(host, account_arg(args), key)
 
 
 def is_nonce_used(host: Host, args: Args) -> bool:
     """`{account_id, nonce}` with the nonce in base64."""
-    return load(host, f"u|{account_arg(args)}|{nonce_bytes(args.get('nonce')).hex()}") is not None
+    return nonce_is_used(host, account_arg(args), nonce_bytes(args.get("nonce")))
 
 
 def current_salt(host: Host, args: Args) -> str:

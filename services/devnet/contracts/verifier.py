@@ -6,7 +6,8 @@ from orjson import dumps, loads
 
 from services.devnet.contracts import plain, signed
 from services.devnet.contracts.admin import ADMIN, refuse_paused
-from services.devnet.contracts.ledger import LEDGER, credit, key_belongs, salt_is_valid, use_nonce
+from services.devnet.contracts.admission import ADMISSION, admit, check_nonce
+from services.devnet.contracts.ledger import LEDGER, credit, use_nonce
 from services.devnet.contracts.native import (
     Args,
     Later,
@@ -92,45 +93,15 @@ def verify_signed_intent(host: Host, args: Args) -> bool:
     intent = plain.read(args.get("intent"))
     host.burn(210_000_000_000)
     message = signed.read(args.get("signed"))
-    _bind(intent, message)
-    if message.recipient != host.account_id:
-        raise Panic("the message names another contract")
-    if message.network != load(host, "config")["network"]:
-        raise Panic("the message is for another network")
-    if message.deadline <= host.timestamp:
-        raise Panic("deadline has expired")
-    if message.signer_id != intent.user_account:
-        raise Panic("signer_id is not user_account")
-    if not key_belongs(host, intent.user_account, message.public_key, message.public_bytes):
-        raise Panic("public key doesn't exist for user_account")
+    admit(host, message, intent)
     kept = _kept(host, intent.id)
     if kept is not None:
         _require_same(kept, intent)
         return True
-    _check_nonce(host, message)
+    check_nonce(host, message)
     use_nonce(host, message.signer_id, message.nonce)
     _verify(host, intent, message.deadline, "signature")
     return True
-
-
-def _bind(intent: plain.Plain, message: signed.Signed) -> None:
-    said = message.intent
-    if not intent.same_as(said) or intent.deadline != said.deadline:
-        raise Panic("the intent is not the one that was signed")
-    if said.deadline is not None and said.deadline != message.deadline:
-        raise Panic("deadline: the intent's and the message's differ")
-
-
-def _check_nonce(host: Host, message: signed.Signed) -> None:
-    nonce = signed.versioned(message.nonce)
-    if nonce is None:
-        return
-    if not salt_is_valid(host, nonce.salt.hex()):
-        raise Panic("invalid salt")
-    if message.deadline > nonce.deadline:
-        raise Panic("deadline is later than the nonce's")
-    if nonce.deadline <= host.timestamp:
-        raise Panic("nonce has expired")
 
 
 def verify_and_solve(host: Host, args: Args) -> Later:
@@ -248,6 +219,7 @@ def get_intent(host: Host, args: Args) -> dict[str, object] | None:
 METHODS: Final[dict[str, Method]] = {
     **ADMIN,
     **LEDGER,
+    **ADMISSION,
     "verify_intent": Method(verify_intent, gas=1_900_000_000_000),
     "verify_signed_intent": Method(verify_signed_intent, gas=3_200_000_000_000),
     "verify_and_solve": Method(verify_and_solve, gas=2_700_000_000_000),

@@ -152,7 +152,7 @@ async def test_signatures_bind_message_key_and_recipient(bench: Bench, user: Use
         "invalid signature": good | {"signature": by_other["signature"]},
         "public key doesn't exist": by_other,
         "another contract": user.nep413(message, recipient="verifier2.near"),
-        "standard": good | {"standard": "erc191"},
+        "standard": good | {"standard": "eip712"},
         "unknown field": good | {"extra": "x"},
         "nonce": good | {"payload": good["payload"] | {"nonce": "AAAA"}},
         "not an object": "text",

@@ -64,7 +64,7 @@ async def test_a_valid_intents_signature_holds_on_chain(standard: str) -> None:
     domain = to_domain(body)
     assert domain.intent is not None and domain.signed_data is not None
     assert fields_of(domain.intent) == read(domain.signed_data).fields
-    assert theirs.public_bytes.hex() == domain.intent.user_account
+    assert theirs.key.account == domain.intent.user_account
     body["signed_data"]["signature"] = ALICE.sign_plain()["signed_data"]["signature"]
     with pytest.raises(Panic, match="invalid signature"):
         contract.read(body["signed_data"])
