@@ -128,6 +128,7 @@ def info(found: Info) -> pb.GetInfoResponse:
             max_request_bytes=limits.max_body_bytes,
             max_watch=limits.max_watch,
             max_lifetime=duration(rules.max_lifetime),
+            min_lifetime=duration(rules.min_lifetime),
             rate_limit_max=limits.rate_max,
             rate_limit_window=duration(timedelta(seconds=limits.rate_window)),
         ),

@@ -176,6 +176,7 @@ def info(found: Info) -> dict[str, Any]:
             "maxRequestBytes": limits.max_body_bytes,
             "maxWatch": limits.max_watch,
             "maxLifetimeMs": round(rules.max_lifetime.total_seconds() * 1000),
+            "minLifetimeMs": round(rules.min_lifetime.total_seconds() * 1000),
             "rateLimitMax": limits.rate_max,
             "rateLimitWindowMs": round(limits.rate_window * 1000),
         },

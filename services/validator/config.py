@@ -50,6 +50,12 @@ class RuleSettings:
     max_lifetime_ms: int = setting(
         24 * 3600 * 1000, unit="ms", minimum=1_000, help="Furthest a deadline may lie ahead"
     )
+    min_lifetime_ms: int = setting(
+        0, unit="ms", minimum=0, maximum=86_400_000, help="Nearest a new intent's deadline may lie ahead"
+    )
+    clock_skew_ms: int = setting(
+        0, unit="ms", minimum=0, maximum=3_600_000, help="Error of clients' clocks that both bounds grant"
+    )
     default_lifetime: int = setting(
         3600, unit="s", minimum=1, help="Lifetime of an unsigned intent without a deadline"
     )
@@ -62,6 +68,8 @@ class RuleSettings:
             return "ACTIONS: at most 16, they label metrics"
         if self.default_lifetime * 1000 > self.max_lifetime_ms:
             return "DEFAULT_LIFETIME: must not exceed MAX_LIFETIME_MS"
+        if self.min_lifetime_ms >= self.max_lifetime_ms:
+            return "MIN_LIFETIME_MS: must be less than MAX_LIFETIME_MS"
         try:
             self.rule_book()
         except RegistryError as error:
@@ -77,6 +85,8 @@ class RuleSettings:
             registry=self.bounded(self._tokens()),
             signature_required=self.require_signature,
             max_lifetime_ns=self.max_lifetime_ms * 10**6,
+            min_lifetime_ns=self.min_lifetime_ms * 10**6,
+            clock_skew_ns=self.clock_skew_ms * 10**6,
             default_lifetime_ns=self.default_lifetime * 10**9,
         )
 

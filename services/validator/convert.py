@@ -36,6 +36,7 @@ def rules_to_proto(rules: Rules) -> pb.GetRulesResponse:
         tokens=map(token_to_proto, rules.tokens),
         signature_required=rules.signature_required,
         max_lifetime_ms=round(rules.max_lifetime.total_seconds() * 1000),
+        min_lifetime_ms=round(rules.min_lifetime.total_seconds() * 1000),
         unknown_tokens=rules.unknown_tokens,
         registry=rules.registry,
     )

@@ -31,6 +31,8 @@ class RuleBook:
     registry: Registry = WORKSHOP
     signature_required: bool = True
     max_lifetime_ns: int = 24 * 3600 * 10**9
+    min_lifetime_ns: int = 0
+    clock_skew_ns: int = 0
     default_lifetime_ns: int = 3600 * 10**9
 
     @property
@@ -44,6 +46,7 @@ class RuleBook:
             tokens=self.registry.usable,
             signature_required=self.signature_required,
             max_lifetime=timedelta(microseconds=self.max_lifetime_ns // 1000),
+            min_lifetime=timedelta(microseconds=self.min_lifetime_ns // 1000),
             unknown_tokens=tuple(name for name in TOKEN_STANDARDS if name in self.registry.unknown),
             registry=self.registry.digest,
         )

@@ -192,6 +192,7 @@ async def run_info(args: argparse.Namespace) -> int:
             "maxRequestBytes": limits.max_request_bytes,
             "maxWatch": limits.max_watch,
             "maxLifetimeMs": limits.max_lifetime.ToMilliseconds(),
+            "minLifetimeMs": limits.min_lifetime.ToMilliseconds(),
             "rateLimitMax": limits.rate_limit_max,
             "rateLimitWindowMs": limits.rate_limit_window.ToMilliseconds(),
         },

@@ -236,5 +236,6 @@ class Rules:
     tokens: tuple[TokenInfo, ...]
     signature_required: bool
     max_lifetime: timedelta
+    min_lifetime: timedelta = timedelta(0)
     unknown_tokens: tuple[str, ...] = ()  # standards of which any well-formed token id is taken besides
     registry: str = ""  # digest of the registry's file in force

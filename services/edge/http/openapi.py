@@ -228,11 +228,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
         registry=TEXT,
         signatureRequired={"type": "boolean"},
         limits=_object(
-            "maxBatch maxRequestBytes maxWatch maxLifetimeMs rateLimitMax rateLimitWindowMs",
+            "maxBatch maxRequestBytes maxWatch maxLifetimeMs minLifetimeMs rateLimitMax rateLimitWindowMs",
             maxBatch=WHOLE,
             maxRequestBytes=WHOLE,
             maxWatch=WHOLE,
             maxLifetimeMs=WHOLE,
+            minLifetimeMs=WHOLE,
             rateLimitMax=WHOLE,
             rateLimitWindowMs=WHOLE,
         ),

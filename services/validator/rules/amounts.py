@@ -3,15 +3,15 @@
 import re
 from typing import Final
 
+from services.common.domain.outcomes import TokenInfo
 from services.common.errors import Reason
 from services.validator.model import Case, shown
+from services.validator.registry import MAX_AMOUNT
 from services.validator.rules.rule import Kind, Rule, rule
-
-MAX_AMOUNT: Final = 2**128 - 1
-"""Largest u128, in a token's smallest unit."""
 
 MAX_SLIPPAGE_BPS: Final = 10_000
 _CANONICAL: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_POINTED: Final = re.compile(r"(0|[1-9][0-9]{0,20})\.([0-9]{1,30})", re.ASCII)
 _DIGITS: Final = len(str(MAX_AMOUNT))
 _MEND_FORM: Final = (
     'Send the amount as a string of digits in the token\'s smallest unit: 1.5 USDC is "1500000".'
@@ -29,7 +29,7 @@ _MEND_RANGE: Final = "Check the token's decimals: amounts count its smallest uni
 )
 def input_amount_form(case: Case) -> None:
     if _CANONICAL.fullmatch(case.intent.input_amount) is None:
-        _no_amount(case, "input_amount", case.intent.input_amount)
+        _no_amount(case, "input_amount", case.intent.input_token, case.intent.input_amount)
 
 
 @rule(
@@ -45,6 +45,38 @@ def input_amount_range(case: Case) -> None:
 
 
 @rule(
+    "input-amount-least",
+    Kind.POLICY,
+    Reason.AMOUNT_OUT_OF_RANGE,
+    "input_amount",
+    asks="The amount given is no dust: not less than the registry's least for its token.",
+    mend="Give at least the minAmount that GET /api/info shows for the token.",
+)
+def input_amount_least(case: Case) -> None:
+    entry = None if case.stored else case.book.registry.find(case.intent.input_token)
+    if entry is not None and entry.min_amount is not None:
+        amount = units(case.intent.input_amount)
+        if amount is not None and 0 < amount < entry.min_amount:
+            _beyond(case, f"at least {entry.min_amount}", entry)
+
+
+@rule(
+    "input-amount-most",
+    Kind.POLICY,
+    Reason.AMOUNT_OUT_OF_RANGE,
+    "input_amount",
+    asks="The amount given is not more than the registry's most for its token.",
+    mend="Give at most the maxAmount that GET /api/info shows for the token, or several intents.",
+)
+def input_amount_most(case: Case) -> None:
+    entry = None if case.stored else case.book.registry.find(case.intent.input_token)
+    if entry is not None and entry.max_amount is not None:
+        amount = units(case.intent.input_amount)
+        if amount is not None and amount > entry.max_amount:
+            _beyond(case, f"at most {entry.max_amount}", entry)
+
+
+@rule(
     "min-output-form",
     Kind.PROTOCOL,
     Reason.INVALID_AMOUNT,
@@ -55,7 +87,7 @@ def input_amount_range(case: Case) -> None:
 def min_output_form(case: Case) -> None:
     text = case.intent.min_output_amount
     if text is not None and _CANONICAL.fullmatch(text) is None:
-        _no_amount(case, "min_output_amount", text)
+        _no_amount(case, "min_output_amount", case.intent.output_token, text)
 
 
 @rule(
@@ -90,12 +122,41 @@ def slippage_range(case: Case) -> None:
         )
 
 
-def _no_amount(case: Case, name: str, text: str) -> None:
+def units(text: str) -> int | None:
+    """A canonical amount within u128; None for any other text, which is another rule's."""
+    if len(text) > _DIGITS or _CANONICAL.fullmatch(text) is None:
+        return None
+    amount = int(text)
+    return amount if amount <= MAX_AMOUNT else None
+
+
+def _no_amount(case: Case, name: str, token: str, text: str) -> None:
     case.add(
         name,
         Reason.INVALID_AMOUNT,
         f"{name} must be a whole number of the token's smallest unit in plain decimal digits, "
-        f"without sign, point, exponent or leading zeros, not {shown(text)}",
+        f"without sign, point, exponent or leading zeros, not {shown(text)}{_in_units(case, token, text)}",
+    )
+
+
+def _in_units(case: Case, token: str, text: str) -> str:
+    """What a number of whole tokens is in the smallest unit, where the token's decimals are known."""
+    match = _POINTED.fullmatch(text)
+    entry = case.book.registry.find(token)
+    if match is None or entry is None:
+        return ""
+    whole, fraction = match[1], match[2].rstrip("0")
+    if len(fraction) > entry.decimals:
+        return f"; {entry.symbol} has {entry.decimals} decimals"
+    return f"; {text} {entry.symbol} is {int(whole + fraction.ljust(entry.decimals, '0'))}"
+
+
+def _beyond(case: Case, bound: str, entry: TokenInfo) -> None:
+    case.add(
+        "input_amount",
+        Reason.AMOUNT_OUT_OF_RANGE,
+        f"input_amount must be {bound} for {entry.symbol}, which has {entry.decimals} decimals, "
+        f"not {case.intent.input_amount}",
     )
 
 
@@ -107,5 +168,6 @@ def _within(case: Case, name: str, text: str, *, least: int) -> None:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    input_amount_form, input_amount_range, min_output_form, min_output_range, slippage_range,
+    input_amount_form, input_amount_range, input_amount_least, input_amount_most, min_output_form, min_output_range,
+    slippage_range,
 )  # fmt: skip

@@ -70,6 +70,20 @@ def account_form(case: Case) -> None:
 
 
 @rule(
+    "account-allowed",
+    Kind.POLICY,
+    Reason.ACCOUNT_NOT_ALLOWED,
+    "user_account",
+    asks="The user is let in by the lists of accounts (ALLOWED_ACCOUNTS, DENIED_ACCOUNTS and the registry's).",
+    mend="Ask whoever runs this installation.",
+)
+def account_allowed(case: Case) -> None:
+    text = case.intent.user_account
+    if not case.book.registry.lets_account(text) and is_account(text):
+        case.add("user_account", Reason.ACCOUNT_NOT_ALLOWED, f"{text} is not let in here")
+
+
+@rule(
     "action-known",
     Kind.POLICY,
     Reason.UNSUPPORTED_ACTION,
@@ -87,4 +101,6 @@ def action_known(case: Case) -> None:
         )
 
 
-RULES: Final[tuple[Rule, ...]] = (required_fields, id_form, account_form, action_known)
+RULES: Final[tuple[Rule, ...]] = (
+    required_fields, id_form, account_form, account_allowed, action_known,
+)  # fmt: skip

@@ -81,17 +81,37 @@ def deadline_ahead(case: Case) -> None:
     Kind.POLICY,
     Reason.DEADLINE_TOO_FAR,
     "deadline",
-    asks="The deadline lies no further ahead than MAX_LIFETIME_MS.",
+    asks="The deadline lies no further ahead than MAX_LIFETIME_MS, CLOCK_SKEW_MS granted.",
     mend="Sign again with a nearer deadline.",
 )
 def deadline_near(case: Case) -> None:
     until = case.deadline_ns
-    if until is not None and until > case.now_ns + case.book.max_lifetime_ns:
+    if until is not None and until > case.now_ns + case.book.max_lifetime_ns + case.book.clock_skew_ns:
         limit = case.book.max_lifetime_ns // 10**9
         case.add(
             "deadline",
             Reason.DEADLINE_TOO_FAR,
             f"the deadline {rfc3339(until)} lies more than {limit} seconds ahead",
+        )
+
+
+@rule(
+    "deadline-far-enough",
+    Kind.POLICY,
+    Reason.DEADLINE_TOO_NEAR,
+    "deadline",
+    asks="The deadline leaves MIN_LIFETIME_MS to go on chain, CLOCK_SKEW_MS granted; asked of new intents only.",
+    mend="Sign again with a later deadline; check the clock of the machine that signs.",
+)
+def deadline_far_enough(case: Case) -> None:
+    until, book = case.deadline_ns, case.book
+    if until is None or case.stored:
+        return
+    if 0 < until - case.now_ns < book.min_lifetime_ns - book.clock_skew_ns:
+        case.add(
+            "deadline",
+            Reason.DEADLINE_TOO_NEAR,
+            f"the deadline {rfc3339(until)} lies less than {book.min_lifetime_ns // 10**6} ms ahead",
         )
 
 
@@ -169,5 +189,6 @@ def _value(name: str, value: str | int | None) -> str:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    recipient, network, deadline_readable, deadline_ahead, deadline_near, deadline_agrees, fields_agree, signer,
+    recipient, network, deadline_readable, deadline_ahead, deadline_near, deadline_far_enough, deadline_agrees,
+    fields_agree, signer,
 )  # fmt: skip

@@ -52,6 +52,56 @@ def tokens_differ(case: Case) -> None:
         case.add("output_token", Reason.SAME_TOKEN, "output_token must differ from input_token for a swap")
 
 
+@rule(
+    "tokens-allowed",
+    Kind.POLICY,
+    Reason.TOKEN_NOT_ALLOWED,
+    ("input_token", "output_token"),
+    asks="Both tokens are let in by the lists of tokens (ALLOWED_TOKENS, DENIED_TOKENS and the registry's).",
+    mend=_MEND,
+)
+def tokens_allowed(case: Case) -> None:
+    registry, intent = case.book.registry, case.intent
+    for name, token in (("input_token", intent.input_token), ("output_token", intent.output_token)):
+        if not registry.lets_token(token):
+            case.add(name, Reason.TOKEN_NOT_ALLOWED, f"{name} {shown(token)} is not let in here")
+
+
+@rule(
+    "tokens-not-paused",
+    Kind.POLICY,
+    Reason.TOKEN_PAUSED,
+    ("input_token", "output_token"),
+    asks="Neither token is paused in the registry; what was accepted before the pause goes on.",
+    mend="Send the intent again when GET /api/info shows the token without a pause.",
+)
+def tokens_not_paused(case: Case) -> None:
+    if case.stored:
+        return
+    registry, intent = case.book.registry, case.intent
+    for name, token in (("input_token", intent.input_token), ("output_token", intent.output_token)):
+        entry = registry.find(token)
+        if entry is not None and entry.paused:
+            case.add(name, Reason.TOKEN_PAUSED, f"{name} {shown(token)} is paused for now")
+
+
+@rule(
+    "pair-allowed",
+    Kind.POLICY,
+    Reason.PAIR_NOT_ALLOWED,
+    "output_token",
+    asks="The token given may be exchanged for the one wanted, where the registry says for which it may.",
+    mend="Choose one of the pairs that GET /api/info shows for the token given.",
+)
+def pair_allowed(case: Case) -> None:
+    given, wanted = case.intent.input_token, case.intent.output_token
+    if case.stored or case.book.registry.lets_pair(given, wanted) or bare(given) == bare(wanted):
+        return
+    case.add(
+        "output_token", Reason.PAIR_NOT_ALLOWED, f"{shown(given)} is not exchanged for {shown(wanted)} here"
+    )
+
+
 def _unknown(case: Case, name: str, token: str) -> None:
     others = "".join(
         f", or use {standard}:{_REST[standard]}"
@@ -68,4 +118,6 @@ def _unknown(case: Case, name: str, token: str) -> None:
 _REST: Final = dict.fromkeys(TOKEN_STANDARDS, "<account>:<id>") | {"nep141": "<account>"}
 
 
-RULES: Final[tuple[Rule, ...]] = (input_token_known, output_token_known, tokens_differ)
+RULES: Final[tuple[Rule, ...]] = (
+    input_token_known, output_token_known, tokens_allowed, tokens_not_paused, tokens_differ, pair_allowed,
+)  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from services.common.clock import to_ns
 from services.common.domain.intent import Submission
+from services.common.domain.outcomes import TokenInfo
+from services.validator.registry import Registry
 from services.validator.rules.chain import VERSIONED
 from tests.harness.signing import VERIFIER, Wallet, to_domain
 from tests.unit.validator.messages import body_of, message
@@ -17,6 +19,8 @@ from tests.unit.validator.support import ALICE, NOW, SOON, FakeViews, signed
 MALLORY: Final = Wallet("mallory")
 BOB: Final = Wallet("bob", account_id="bob.near")
 UPPER: Final = Wallet("alice", account_id="A.near")
+USDC: Final = TokenInfo(id="USDC", symbol="USDC", decimals=6)
+NEAR: Final = TokenInfo(id="NEAR", symbol="NEAR", decimals=24)
 NONCE: Final = b"\7" * 32
 
 
@@ -56,6 +60,11 @@ def _data(**changes: Any) -> Input:
     return Input(submission=replace(submission, signed_data=replace(submission.signed_data, **changes)))
 
 
+def _ruled(one: Input, **registry: Any) -> Input:
+    """The same under a registry of its own."""
+    return replace(one, book={"registry": Registry(**registry)})
+
+
 def _slippage(bps: int) -> Input:
     text = json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", max_slippage=bps // 100)}]))
     return _body({**body_of(text), "max_slippage": bps // 100})
@@ -84,12 +93,18 @@ def alone() -> dict[str, Input]:
             _body(UPPER.sign_plain(deadline=SOON)),
             views=lambda: FakeViews(keys={(UPPER.account_id, UPPER.public_key)}),
         ),
+        "account-allowed": _ruled(_signed(), denied_accounts=frozenset((ALICE.account_id,))),
         "action-known": _signed(action="stake"),
         "input-token-known": _signed(input_token="INVALID"),
         "output-token-known": _signed(output_token="INVALID"),
+        "tokens-allowed": _ruled(_signed(), denied_tokens=frozenset(("NEAR",))),
+        "tokens-not-paused": _ruled(_signed(), tokens=(replace(USDC, paused=True), NEAR)),
         "tokens-differ": _signed(input_token="usdc.near", output_token="nep141:usdc.near"),
+        "pair-allowed": _ruled(_signed(), tokens=(replace(USDC, pairs=("ETH",)), NEAR)),
         "input-amount-form": _signed(input_amount="1.5"),
         "input-amount-range": _signed(input_amount="0"),
+        "input-amount-least": _ruled(_signed(input_amount="9"), tokens=(replace(USDC, min_amount=10), NEAR)),
+        "input-amount-most": _ruled(_signed(input_amount="11"), tokens=(replace(USDC, max_amount=10), NEAR)),
         "min-output-form": _signed(min_output_amount="01"),
         "min-output-range": _signed(min_output_amount=str(2**128)),
         "slippage-range": _slippage(10_100),
@@ -108,6 +123,9 @@ def alone() -> dict[str, Input]:
         "deadline-readable": _message(deadline="tomorrow"),
         "deadline-ahead": _message(deadline="2026-11-23T12:00:00Z"),
         "deadline-near": _message(deadline="2026-11-24T12:00:00.000000001Z"),
+        "deadline-far-enough": replace(
+            _message(deadline="2026-11-23T12:00:59.999999999Z"), book={"min_lifetime_ns": 60 * 10**9}
+        ),
         "deadline-agrees": _inner_deadline(),
         "fields-agree": _body({**body_of(message()), "input_amount": "1"}),
         "signer": _message(signer_id=MALLORY.account_id),

@@ -42,6 +42,12 @@ def test_settings_make_the_rule_book() -> None:
         {"DEFAULT_LIFETIME": "90000"},
         {"MAX_LIFETIME_MS": "soon"},
         {"REQUIRE_SIGNATURE": "perhaps"},
+        {"TOKENS": "USDC/USDC/6,USDC/USDC/6"},
+        {"UNKNOWN_TOKENS": "nep142"},
+        {"DENIED_TOKENS": "US DC"},
+        {"ALLOWED_ACCOUNTS": "Alice"},
+        {"TOKEN_REGISTRY_POLL_MS": "10"},
+        {"MIN_LIFETIME_MS": "86400000"},
     ],
 )
 def test_a_bad_setting_ends_with_one_line_and_code_2(

@@ -39,6 +39,7 @@ class GrpcValidator:
             tokens=tuple(map(token_from_proto, found.tokens)),
             signature_required=found.signature_required,
             max_lifetime=timedelta(milliseconds=found.max_lifetime_ms),
+            min_lifetime=timedelta(milliseconds=found.min_lifetime_ms),
             unknown_tokens=tuple(found.unknown_tokens),
             registry=found.registry,
         )
