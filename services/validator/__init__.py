@@ -5,5 +5,5 @@ In the order data flows: `servicer.py` (with `convert.py`) → `service.py` → 
 keys, nonces and salts through `adapters/bounded.py` → `rules/signature.py` → `rules/terms.py` → `rules/chain.py`.
 What a rule is stands in `rules/rule.py`; `rules/__init__.py` is the table that says which there are, and their order.
 Which tokens and accounts are let in is `registry.py`, by the names of `ids.py`; `files.py` reads its file and watches
-it through `adapters/watched.py`.
+it through `adapters/watched.py`, and so the prices (`ports.py`, `adapters/prices.py`) that `rules/price.py` asks.
 """

@@ -56,6 +56,18 @@ class RuleSettings:
     clock_skew_ms: int = setting(
         0, unit="ms", minimum=0, maximum=3_600_000, help="Error of clients' clocks that both bounds grant"
     )
+    prices_file: Path | None = setting(
+        None, help="File of prices that least outputs are held against; read again when it changes"
+    )
+    prices_poll_ms: int = setting(
+        1_000, unit="ms", minimum=100, maximum=3_600_000, help="Time between looks at that file"
+    )
+    price_max_age_ms: int = setting(
+        60_000, unit="ms", minimum=1, maximum=86_400_000, help="Age at which a price counts no more"
+    )
+    price_margin_bps: int = setting(
+        100, unit="bps", minimum=0, maximum=10_000, help="How far a least output may be off the prices"
+    )
     default_lifetime: int = setting(
         3600, unit="s", minimum=1, help="Lifetime of an unsigned intent without a deadline"
     )
@@ -87,6 +99,8 @@ class RuleSettings:
             max_lifetime_ns=self.max_lifetime_ms * 10**6,
             min_lifetime_ns=self.min_lifetime_ms * 10**6,
             clock_skew_ns=self.clock_skew_ms * 10**6,
+            price_max_age_ns=self.price_max_age_ms * 10**6,
+            price_margin_bps=self.price_margin_bps,
             default_lifetime_ns=self.default_lifetime * 10**9,
         )
 

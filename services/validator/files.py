@@ -1,19 +1,22 @@
-"""The file a validator goes by: read at the start, watched while it runs."""
+"""The files a validator goes by: read at the start, watched while it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeVar
 
 from services.common.clock import Clock
 from services.common.config import SettingError
+from services.validator.adapters import prices
 from services.validator.adapters.watched import FileRefusedError, WatchedFile
 from services.validator.config import RuleSettings
 from services.validator.observe import Vocabulary
+from services.validator.ports import Price
 from services.validator.registry import MAX_FILE_BYTES, Registry, read_registry
 from services.validator.service import Validator
 
 REGISTRY: Final = "token_registry"
+PRICES: Final = "prices"
 
 T = TypeVar("T")
 
@@ -47,11 +50,21 @@ class _Registry(_Told):
         self.vocabulary.file_taken(self.file, digest=value.digest, tokens=str(len(value.tokens)))
 
 
+class _Prices(_Told):
+    def __init__(self, held: prices.FilePrices, vocabulary: Vocabulary) -> None:
+        super().__init__(PRICES, vocabulary)
+        self._held = held
+
+    def taken(self, value: Mapping[str, Price]) -> None:
+        self._held.found = value
+        self.vocabulary.file_taken(self.file, prices=str(len(value)))
+
+
 @asynccontextmanager
 async def watching(
     settings: RuleSettings, validator: Validator, clock: Clock, vocabulary: Vocabulary
 ) -> AsyncIterator[None]:
-    """`validator` goes by the file that the settings name, and by every change of it, until left.
+    """`validator` goes by the files that the settings name, and by every change of them, until left.
     Raises SettingError for one that cannot be used now."""
     async with AsyncExitStack() as stack:
         if settings.token_registry_file is None:
@@ -64,6 +77,19 @@ async def watching(
             told.adopt(await _first("TOKEN_REGISTRY_FILE", registry))
             vocabulary.file_watched(REGISTRY)
             _watch(stack, registry, settings.token_registry_poll_ms)
+        if settings.prices_file is not None:
+            held = prices.FilePrices({})
+            quoted: WatchedFile[Mapping[str, Price]] = WatchedFile(
+                settings.prices_file,
+                prices.read_prices,
+                max_bytes=prices.MAX_FILE_BYTES,
+                clock=clock,
+                told=_Prices(held, vocabulary),
+            )
+            held.found = await _first("PRICES_FILE", quoted)
+            validator.prices = held
+            vocabulary.file_watched(PRICES)
+            _watch(stack, quoted, settings.prices_poll_ms)
         yield
 
 

@@ -12,6 +12,7 @@ from services.common.domain.views import ChainView
 from services.common.errors import Reason, Violation
 from services.validator.ids import TOKEN_STANDARDS
 from services.validator.message import NO_MESSAGE, SignedMessage
+from services.validator.ports import NO_PRICES, Prices
 from services.validator.registry import WORKSHOP, Registry
 
 MAX_BATCH: Final = 256
@@ -33,6 +34,8 @@ class RuleBook:
     max_lifetime_ns: int = 24 * 3600 * 10**9
     min_lifetime_ns: int = 0
     clock_skew_ns: int = 0
+    price_max_age_ns: int = 60 * 10**9
+    price_margin_bps: int = 100
     default_lifetime_ns: int = 3600 * 10**9
 
     @property
@@ -69,6 +72,7 @@ class Case:
     signed; `proven` says that it did; `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
     instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
     contract that rules need, by rule; `answers` are the chain's, without those it could not give.
+    `unapplied` says, by rule, why it could not be applied though there was something to look at.
     """
 
     intent: PlainIntent
@@ -91,10 +95,16 @@ class Case:
     deadline_fault: str = ""
     asked: Mapping[str, ChainView] = field(default_factory=dict)
     answers: Mapping[ChainView, bool] = field(default_factory=dict)
+    prices: Prices = NO_PRICES
+    unapplied: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, reason: Reason, message: str) -> None:
         """Note a violation."""
         self.found.append(Violation(field=name, reason=reason, message=message))
+
+    def leave(self, rule: str, why: str) -> None:
+        """Note that a rule could not be applied: it neither passed nor refused."""
+        self.unapplied.setdefault(rule, why)
 
     def said(self, rule: str) -> bool | None:
         """What the chain said to the view of that rule; None if it was not asked or could not be."""

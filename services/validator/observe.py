@@ -21,6 +21,12 @@ class Vocabulary:
             observe.registry, "validator_violations_total", "First violations of refused intents", ("reason",)
         )
 
+        self._unapplied = metrics.counter(
+            observe.registry,
+            "validator_rules_not_applied_total",
+            "Intents on which a rule could not be applied, and which were judged without it",
+            ("rule",),
+        )
         self._reads = metrics.counter(
             observe.registry,
             "validator_file_reads_total",
@@ -78,6 +84,10 @@ class Vocabulary:
             reason = str(verdict.violations[0].reason)
             self._reasons(reason).inc()
             logs.event(logger, logging.DEBUG, "intent.refused", stage=verdict.failed_stage, reason=reason)
+
+    def not_applied(self, rule: str) -> None:
+        """That rule could not be applied to an intent."""
+        self._unapplied(rule).inc()
 
     def views_unavailable(self, error: IntentError) -> None:
         """The contract's views could not be had."""

@@ -11,6 +11,7 @@ from services.common.errors import IntentError, Reason, Violation
 from services.common.ports import ChainViews
 from services.validator.model import MAX_BATCH, Case, Reach, RuleBook, plain_of
 from services.validator.observe import Vocabulary
+from services.validator.ports import NO_PRICES, Prices
 from services.validator.prepare import prepare
 from services.validator.registry import Registry
 from services.validator.rules import TABLE
@@ -41,6 +42,7 @@ class Validator:
         self._chain = chain
         self._clock = clock
         self._vocabulary = vocabulary
+        self.prices: Prices = NO_PRICES
 
     async def validate(self, submissions: Sequence[Submission], *, stored: bool = False) -> Sequence[Verdict]:
         """A verdict for each, in order; one view call at most for all of them. Raises BATCH_SIZE above 256."""
@@ -69,6 +71,9 @@ class Validator:
         if self._vocabulary is not None:
             for verdict in made:
                 self._vocabulary.judged(verdict)
+            for case in cases:
+                for rule in case.unapplied:
+                    self._vocabulary.not_applied(rule)
         return made
 
     def _plain(self, submission: Submission, stored: bool, now_ns: int) -> Verdict | Case:
@@ -80,6 +85,7 @@ class Validator:
             book=self.book,
             now_ns=now_ns,
             stored=stored,
+            prices=self.prices,
         )
         for stage, checks in self._table.plain:
             for check in checks:

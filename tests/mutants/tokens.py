@@ -30,6 +30,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "tokens",
+        "a-stale-price-is-a-price",
+        "services.validator.rules.price",
+        ("        elif price.at_ns < case.now_ns - case.book.price_max_age_ns:\n", "        elif False:\n"),
+        tests=(
+            "tests/unit/validator/test_prices.py::test_a_price_that_is_none_leaves_the_rules_not_applied[prices2-old]",
+        ),
+    ),
+    without(
+        "tokens",
         "a-token-has-one-name-on-lists",
         "services.validator.ids",
         (

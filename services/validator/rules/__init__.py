@@ -6,13 +6,13 @@ nonce rules, nonce unused.
 
 from typing import Final
 
-from services.validator.rules import amounts, chain, signature, structure, terms, tokens
+from services.validator.rules import amounts, chain, price, signature, structure, terms, tokens
 from services.validator.rules.rule import SECURITY, Table
 
 TABLE: Final = Table({
     "structure": structure.RULES,
     "tokens": tokens.RULES,
-    "amounts": amounts.RULES,
+    "amounts": (*amounts.RULES, *price.RULES),
     SECURITY: (*signature.RULES, *terms.RULES, *chain.RULES),
 })  # fmt: skip
 """All of them."""

@@ -5,11 +5,14 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from services.common.clock import to_ns
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import TokenInfo
+from services.validator.adapters.prices import FilePrices
+from services.validator.ports import NO_PRICES, Price, Prices
 from services.validator.registry import Registry
 from services.validator.rules.chain import VERSIONED
 from tests.harness.signing import VERIFIER, Wallet, to_domain
@@ -31,6 +34,7 @@ class Input:
     submission: Submission
     book: Mapping[str, Any] = field(default_factory=dict)
     views: Callable[[], FakeViews] = FakeViews
+    prices: Prices = NO_PRICES
 
 
 def versioned(*, salt: bytes = b"salt", after: timedelta = timedelta(minutes=10), version: int = 0) -> bytes:
@@ -63,6 +67,17 @@ def _data(**changes: Any) -> Input:
 def _ruled(one: Input, **registry: Any) -> Input:
     """The same under a registry of its own."""
     return replace(one, book={"registry": Registry(**registry)})
+
+
+def _priced(amount: str, *, wanted: str) -> Input:
+    """So many USDC at 1, wanted NEAR at 2, at half a percent's slippage and a margin of a percent."""
+    at = to_ns(NOW)
+    prices = FilePrices({
+        "USDC": Price(units=1, exponent=0, at_ns=at), "NEAR": Price(units=2000, exponent=-3, at_ns=at)
+    })  # fmt: skip
+    least = int(Decimal(wanted) * 10**24)
+    body = signed(input_amount=f"{amount}000000", min_output_amount=str(least), max_slippage=0.5)
+    return replace(_body(body), prices=prices)
 
 
 def _slippage(bps: int) -> Input:
@@ -108,6 +123,8 @@ def alone() -> dict[str, Input]:
         "min-output-form": _signed(min_output_amount="01"),
         "min-output-range": _signed(min_output_amount=str(2**128)),
         "slippage-range": _slippage(10_100),
+        "min-output-reachable": _priced("102", wanted="51.6"),
+        "min-output-slippage": _priced("98", wanted="48.2"),
         "signature-required": _body(ALICE.fields()),
         "standard-known": _data(standard="NEP413"),
         "public-key-readable": _data(public_key="ed25519:0OIl"),

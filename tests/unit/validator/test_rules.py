@@ -12,9 +12,9 @@ from tests.unit.validator.support import StoppedClock
 
 
 async def judged(one: Input, table: Table = TABLE) -> Verdict:
-    (verdict,) = await Validator(RuleBook(**one.book), one.views(), StoppedClock(), table=table).validate(
-        [one.submission]
-    )
+    validator = Validator(RuleBook(**one.book), one.views(), StoppedClock(), table=table)
+    validator.prices = one.prices
+    (verdict,) = await validator.validate([one.submission])
     return verdict
 
 
