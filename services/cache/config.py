@@ -49,6 +49,10 @@ class CacheRules:
     key_ttl_ms: int = setting(10_000, unit="ms", minimum=0, help="Trust in a registered key")
     nonce_used_ttl_ms: int = setting(86_400_000, unit="ms", minimum=0, help="Trust in a used nonce")
     salt_ttl_ms: int = setting(2_000, unit="ms", minimum=0, help="Trust in a salt")
+    balance_ttl_ms: int = setting(1_000, unit="ms", minimum=0, help="Trust in a balance")
+    registered_ttl_ms: int = setting(
+        300_000, unit="ms", minimum=0, help="Trust in an account's being registered with a token"
+    )
     load_timeout_ms: int = setting(
         3_000, unit="ms", minimum=1, help="Longest wait for store and chain together"
     )
@@ -82,6 +86,8 @@ class CacheRules:
             key_present=self.key_ttl_ms / 1000,
             nonce_used=self.nonce_used_ttl_ms / 1000,
             salt=self.salt_ttl_ms / 1000,
+            balance=self.balance_ttl_ms / 1000,
+            registered=self.registered_ttl_ms / 1000,
         )
 
     def limits(self) -> Limits:

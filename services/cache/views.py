@@ -1,4 +1,4 @@
-"""Views of the Verifier contract, remembered for as long as their answer can be relied on."""
+"""Views of the chain's contracts, remembered for as long as their answer can be relied on."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -9,10 +9,12 @@ from services.cache.flights import Flights
 from services.cache.levels import away
 from services.cache.observe import Meters
 from services.common.domain.views import (
+    BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
     IsNonceUsed,
+    IsRegistered,
     IsValidSalt,
     ViewAnswer,
 )
@@ -34,7 +36,8 @@ class ViewTrust:
     """Seconds that an answer is kept; 0 asks the chain each time.
 
     A registered key may be removed; one not registered yet may be in the next block. A used nonce stays
-    used; an unused one may be used now.
+    used; an unused one may be used now. An account that may be sent a token seldom gives that up; a balance
+    changes with any block.
     """
 
     key_present: float
@@ -42,6 +45,9 @@ class ViewTrust:
     nonce_used: float
     nonce_unused: float = 0.0
     salt: float
+    registered: float
+    unregistered: float = 0.0
+    balance: float
 
     def seconds(self, view: ChainView, answer: ViewAnswer) -> float:
         match view:
@@ -51,6 +57,10 @@ class ViewTrust:
                 return self.nonce_used if answer.value else self.nonce_unused
             case CurrentSalt() | IsValidSalt():
                 return self.salt
+            case BalanceOf():
+                return self.balance
+            case IsRegistered():
+                return self.registered if answer.value else self.unregistered
 
 
 class ViewCache:
@@ -128,6 +138,10 @@ def _refusal(view: ChainView) -> IntentError | None:
             return _invalid("is_valid_salt", f"takes a salt of {SALT_BYTES} bytes")
         case HasPublicKey(account_id, public_key) if len(account_id) > MAX_TEXT or len(public_key) > MAX_TEXT:
             return _invalid("has_public_key", f"takes texts of at most {MAX_TEXT} characters")
+        case BalanceOf(account_id, token) if len(account_id) > MAX_TEXT or len(token) > MAX_TEXT:
+            return _invalid("balance_of", f"takes texts of at most {MAX_TEXT} characters")
+        case IsRegistered(contract_id, account_id) if max(len(contract_id), len(account_id)) > MAX_TEXT:
+            return _invalid("is_registered", f"takes texts of at most {MAX_TEXT} characters")
         case _:
             return None
 

@@ -154,7 +154,7 @@ class StatusCache(Protocol):
 
 
 class ChainViews(Protocol):
-    """Views of the Verifier contract, cached."""
+    """Views of the Verifier and of tokens' contracts, cached."""
 
     async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
         """Up to 1000; DEPENDENCY_UNAVAILABLE in place of an answer the chain could not give."""

@@ -26,7 +26,14 @@ from services.common.clock import SystemClock
 from services.common.domain.intent import SignedTransaction
 from services.common.domain.plainjson import plain_to_json
 from services.common.domain.signedjson import signed_to_json
-from services.common.domain.views import CurrentSalt, HasPublicKey, IsNonceUsed, IsValidSalt
+from services.common.domain.views import (
+    BalanceOf,
+    CurrentSalt,
+    HasPublicKey,
+    IsNonceUsed,
+    IsRegistered,
+    IsValidSalt,
+)
 from services.common.encoding import parse_key
 from services.common.errors import IntentError, Reason
 from services.devnet.app import build
@@ -200,6 +207,8 @@ async def test_views_of_the_verifier_are_answered_in_order(kit: Kit, args: dict[
         IsNonceUsed(user, nonce),
         IsValidSalt(salt.value),
         HasPublicKey("alice.near", args["signed"]["public_key"]),
+        BalanceOf(user, "NEAR"),
+        IsRegistered("no-such-token.near", user),
     ]
     before = await kit.chain.views(asked)
     await kit.end(await kit.sign("verify_signed_intent", args))
@@ -207,7 +216,7 @@ async def test_views_of_the_verifier_are_answered_in_order(kit: Kit, args: dict[
     values = [
         [not isinstance(one, IntentError) and one.value for one in answers] for answers in (before, after)
     ]
-    assert values == [[False, True, False], [True, True, False]]
+    assert values == [[False, True, False, 0, False], [True, True, False, 0, False]]
 
 
 async def test_intents_come_in_the_order_asked(kit: Kit, args: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from services.common.clock import SystemClock
 from services.common.config import load
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import StatusAnswer, StatusQuery
-from services.common.domain.views import CurrentSalt, IsNonceUsed, ViewAnswer
+from services.common.domain.views import BalanceOf, CurrentSalt, IsNonceUsed, IsRegistered, ViewAnswer
 from services.common.errors import IntentError, Reason
 from services.common.observe import Observe
 from services.common.rpc.call import call
@@ -89,11 +89,26 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
         await world.cache.invalidate(["primed"])
         world.store.write("primed", 2)
         assert await world.seen("primed") == (2, "store")
-        salt, nonce = await world.cache.views([CurrentSalt(), IsNonceUsed("a.near", b"n" * 32)])
-        assert (salt, nonce) == (
-            ViewAnswer(value=b"salt", block_height=7),
-            ViewAnswer(value=False, block_height=7),
-        )
+        held, there = BalanceOf("a.near", "nep141:b.near"), IsRegistered("b.near", "a.near")
+        world.chain.truths = {held: 2**128 - 1, there: True}
+        asked = [
+            CurrentSalt(),
+            IsNonceUsed("a.near", b"n" * 32),
+            held,
+            there,
+            IsRegistered("c.near", "a.near"),
+        ]
+        answers = await world.cache.views(asked)
+        assert answers == [
+            ViewAnswer(value=value, block_height=7) for value in (b"salt", False, 2**128 - 1, True, False)
+        ]
+        assert [type(one.value) for one in answers if isinstance(one, ViewAnswer)] == [
+            bytes,
+            bool,
+            int,
+            bool,
+            bool,
+        ]
 
 
 @pytest.mark.parametrize("size", [0, 1001])

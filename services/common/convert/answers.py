@@ -14,10 +14,12 @@ from services.common.convert.times import duration, moment, span, timestamp
 from services.common.domain.feed import FeedCommand, FeedMessage, Open, Subscribe, Unsubscribe
 from services.common.domain.outcomes import CachedStatus, StatusAnswer, StatusQuery, Verdict
 from services.common.domain.views import (
+    BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
     IsNonceUsed,
+    IsRegistered,
     IsValidSalt,
     ViewAnswer,
 )
@@ -138,6 +140,11 @@ def view_to_proto(view: ChainView) -> cache_pb.ChainView:
             return cache_pb.ChainView(current_salt=cache_pb.CurrentSalt())
         case IsValidSalt(salt):
             return cache_pb.ChainView(is_valid_salt=cache_pb.IsValidSalt(salt=salt))
+        case BalanceOf(account_id, token):
+            return cache_pb.ChainView(balance_of=cache_pb.BalanceOf(account_id=account_id, token=token))
+        case IsRegistered(contract_id, account_id):
+            registered = cache_pb.IsRegistered(contract_id=contract_id, account_id=account_id)
+            return cache_pb.ChainView(is_registered=registered)
 
 
 def view_from_proto(message: cache_pb.ChainView) -> ChainView:
@@ -151,6 +158,10 @@ def view_from_proto(message: cache_pb.ChainView) -> ChainView:
             return CurrentSalt()
         case "is_valid_salt":
             return IsValidSalt(message.is_valid_salt.salt)
+        case "balance_of":
+            return BalanceOf(message.balance_of.account_id, message.balance_of.token)
+        case "is_registered":
+            return IsRegistered(message.is_registered.contract_id, message.is_registered.account_id)
         case None:
             raise IntentError(Reason.INVALID_FIELD, "views has an item without a view")
 
@@ -160,7 +171,9 @@ def view_answer_to_proto(answer: ViewAnswer | IntentError) -> cache_pb.ChainView
         return cache_pb.ChainViewAnswer(error=to_status(answer))
     if isinstance(answer.value, bytes):
         return cache_pb.ChainViewAnswer(salt=answer.value, block_height=answer.block_height)
-    return cache_pb.ChainViewAnswer(truth=answer.value, block_height=answer.block_height)
+    if isinstance(answer.value, bool):
+        return cache_pb.ChainViewAnswer(truth=answer.value, block_height=answer.block_height)
+    return cache_pb.ChainViewAnswer(units=str(answer.value), block_height=answer.block_height)
 
 
 def view_answer_from_proto(message: cache_pb.ChainViewAnswer) -> ViewAnswer | IntentError:
@@ -169,6 +182,8 @@ def view_answer_from_proto(message: cache_pb.ChainViewAnswer) -> ViewAnswer | In
             return ViewAnswer(value=message.truth, block_height=message.block_height)
         case "salt":
             return ViewAnswer(value=message.salt, block_height=message.block_height)
+        case "units":
+            return ViewAnswer(value=int(message.units), block_height=message.block_height)
         case "error":
             return from_status(message.error)
         case None:

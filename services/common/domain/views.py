@@ -1,4 +1,4 @@
-"""Views of the Verifier contract, as asked through the cache, and their answers."""
+"""Views of the Verifier and of token contracts, as asked through the cache, and their answers."""
 
 from dataclasses import dataclass
 
@@ -31,12 +31,29 @@ class IsValidSalt:
     salt: bytes
 
 
-ChainView = HasPublicKey | IsNonceUsed | CurrentSalt | IsValidSalt
+@dataclass(frozen=True, slots=True)
+class BalanceOf:
+    """What the Verifier holds of `token` for `account_id`. Answered by an int, in the token's smallest unit."""
+
+    account_id: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class IsRegistered:
+    """May `account_id` be sent tokens of the fungible token `contract_id` (NEP-145)? Answered by a bool; False also
+    where no such contract is."""
+
+    contract_id: str
+    account_id: str
+
+
+ChainView = HasPublicKey | IsNonceUsed | CurrentSalt | IsValidSalt | BalanceOf | IsRegistered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAnswer:
-    """`value` as the view says; `block_height` is where it holds."""
+    """`value` as the view says; `block_height` is where it holds, 0 where the node did not say."""
 
-    value: bool | bytes
+    value: bool | bytes | int
     block_height: int

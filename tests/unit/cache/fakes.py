@@ -155,7 +155,7 @@ class Chain:
 
     def __init__(self) -> None:
         self.statuses: dict[str, str] = {}
-        self.truths: dict[ChainView, bool] = {}
+        self.truths: dict[ChainView, bool | int] = {}
         self.salt = b"salt"
         self.asked: list[list[str]] = []
         self.viewed: list[list[ChainView]] = []
@@ -244,7 +244,7 @@ def new_cache(
         store=store,
         chain=chain,
         trust=Trust(open=1.0, untailed=0.2, settled=300.0),
-        view_trust=ViewTrust(key_present=10.0, nonce_used=86_400.0, salt=2.0),
+        view_trust=ViewTrust(key_present=10.0, nonce_used=86_400.0, salt=2.0, registered=300.0, balance=1.0),
         limits=Limits(
             memory_entries=memory_entries,
             view_entries=100,

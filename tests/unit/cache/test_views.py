@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from services.common.domain.views import (
+    BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
     IsNonceUsed,
+    IsRegistered,
     IsValidSalt,
     ViewAnswer,
 )
@@ -29,9 +31,13 @@ NONCE = IsNonceUsed("alice.near", b"n" * 32)
         (NONCE, False, 0.0),
         (IsValidSalt(b"abcd"), True, 2.0),
         (CurrentSalt(), True, 2.0),
+        (BalanceOf("alice.near", "USDC"), 7, 1.0),
+        (BalanceOf("alice.near", "USDC"), 0, 1.0),
+        (IsRegistered("usdc.near", "alice.near"), True, 300.0),
+        (IsRegistered("usdc.near", "alice.near"), False, 0.0),
     ],
 )
-async def test_each_answer_is_kept_for_its_time(view: ChainView, truth: bool, kept_for: float) -> None:
+async def test_each_answer_is_kept_for_its_time(view: ChainView, truth: bool | int, kept_for: float) -> None:
     clock, chain = Clock(), Chain()
     cache = new_cache(clock, Store(clock), chain)
     chain.truths[view] = truth
@@ -70,9 +76,16 @@ async def test_a_malformed_view_is_refused_alone() -> None:
     clock, chain = Clock(), Chain()
     cache = new_cache(clock, Store(clock), chain)
     answers = await cache.views(
-        [IsNonceUsed("a", b"short"), IsValidSalt(b""), HasPublicKey("a" * 999, ""), KEY]
+        [
+            IsNonceUsed("a", b"short"),
+            IsValidSalt(b""),
+            HasPublicKey("a" * 999, ""),
+            BalanceOf("a", "t" * 999),
+            IsRegistered("c" * 999, "a"),
+            KEY,
+        ]
     )
-    assert [isinstance(answer, IntentError) for answer in answers] == [True, True, True, False]
+    assert [isinstance(answer, IntentError) for answer in answers] == [True] * 5 + [False]
     assert chain.viewed == [[KEY]]
 
 

@@ -10,7 +10,14 @@ from services.common.chain.near.chain import NearChain
 from services.common.chain.near.errors import NearError
 from services.common.chain.near.transport import LocalTransport, open_http, unpack
 from services.common.chain.port import BroadcastResult, TxState
-from services.common.domain.views import CurrentSalt, HasPublicKey, IsNonceUsed, IsValidSalt
+from services.common.domain.views import (
+    BalanceOf,
+    CurrentSalt,
+    HasPublicKey,
+    IsNonceUsed,
+    IsRegistered,
+    IsValidSalt,
+)
 from services.common.errors import IntentError, Reason
 from tests.unit.chain.scripted import Scripted
 
@@ -161,6 +168,58 @@ async def test_views_are_asked_at_a_final_block_and_answered_in_order() -> None:
     assert sent["is_nonce_used"] == {"account_id": "a.near", "nonce": base64.b64encode(b"\0" * 32).decode()}
     assert sent["is_valid_salt"] == {"salt": "61626364"}
     assert all(params["finality"] == "final" for _, params in node.asked)
+
+
+async def test_balances_and_registrations_are_views_like_others() -> None:
+    unknown, bare = (
+        NearError("HANDLER_ERROR", "UNKNOWN_ACCOUNT"),
+        NearError("HANDLER_ERROR", "NO_CONTRACT_CODE"),
+    )
+    values: dict[str, Any] = {
+        "usdc.near": {"total": "1", "available": "0"},
+        "wrap.near": None,
+        "none.near": unknown,
+    }
+    values |= {
+        "bare.near": bare,
+        "old.near": NearError("HANDLER_ERROR", "CONTRACT_EXECUTION_ERROR"),
+        "odd.near": "1",
+    }
+
+    def query(params: Any) -> Any:
+        answer = (
+            values[params["account_id"]] if params["method_name"] == "storage_balance_of" else str(2**128 - 1)
+        )
+        return view({params["method_name"]: answer})(params)
+
+    node = Scripted({"query": query})
+    asked = [
+        BalanceOf("a.near", "nep141:usdc.near"),
+        *(IsRegistered(contract, "a.near") for contract in values),
+    ]
+    answers = await NearChain(node, "verifier.near").views(asked)
+    told = [one.reason if isinstance(one, IntentError) else one.value for one in answers]
+    away = Reason.DEPENDENCY_UNAVAILABLE
+    assert told == [2**128 - 1, True, False, False, False, away, away]
+    sent = [json.loads(base64.b64decode(params["args_base64"])) for _, params in node.asked]
+    assert {"account_id": "a.near", "token_id": "nep141:usdc.near"} in sent
+    assert {params["account_id"] for _, params in node.asked} == {"verifier.near", *values}
+
+
+@pytest.mark.parametrize("value", [None, 5, "05", "-1", "1e3", str(10**39), True])
+async def test_a_balance_that_is_none_is_no_answer(value: object) -> None:
+    (answer,) = await NearChain(Scripted({"query": view({"mt_balance_of": value})}), "v.near").views(
+        [BalanceOf("a", "t")]
+    )
+    assert isinstance(answer, IntentError) and answer.reason is Reason.DEPENDENCY_UNAVAILABLE
+
+
+async def test_a_salt_that_is_none_is_no_answer() -> None:
+    for value in ("zz", "0102", None, 7):
+        (answer,) = await NearChain(Scripted({"query": view({"current_salt": value})}), "v.near").views(
+            [CurrentSalt()]
+        )
+        assert isinstance(answer, IntentError) and answer.reason is Reason.DEPENDENCY_UNAVAILABLE
 
 
 async def test_intents_of_one_batch_are_read_at_one_final_block() -> None:

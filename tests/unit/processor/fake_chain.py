@@ -21,10 +21,12 @@ from services.common.chain.port import (
 from services.common.domain import strictjson
 from services.common.domain.intent import SignedTransaction
 from services.common.domain.views import (
+    BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
     IsNonceUsed,
+    IsRegistered,
     IsValidSalt,
     ViewAnswer,
 )
@@ -188,7 +190,7 @@ class FakeChain:
             block_timestamp_ns=self.now_ns(),
         )  # fmt: skip
 
-    def _view(self, view: ChainView) -> bool | bytes:
+    def _view(self, view: ChainView) -> bool | bytes | int:
         match view:
             case HasPublicKey():
                 return False
@@ -198,6 +200,10 @@ class FakeChain:
                 return b"\1\2\3\4"
             case IsValidSalt(salt):
                 return salt == b"\1\2\3\4"
+            case BalanceOf():
+                return 0
+            case IsRegistered():
+                return False
 
     def _ask(self) -> None:
         if self.away > 0:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -30,10 +31,12 @@ from services.common.chain.port import (
 from services.common.domain.intent import SignedTransaction
 from services.common.domain.strictjson import StrictJsonError, loads
 from services.common.domain.views import (
+    BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
     IsNonceUsed,
+    IsRegistered,
     IsValidSalt,
     ViewAnswer,
 )
@@ -45,6 +48,8 @@ MAX_VIEW: Final = 64 * 1024
 WAIT_FINAL: Final = 20.0
 """Seconds a node may hold an answer; nearcore itself gives up after about 10."""
 CONCURRENT_VIEWS: Final = 32
+_SALT: Final = re.compile(r"[0-9a-fA-F]{8}", re.ASCII)
+_UNITS: Final = re.compile(r"0|[1-9][0-9]{0,38}", re.ASCII)
 _KNOWN_BLOCKS: Final = 1024
 
 T = TypeVar("T")
@@ -203,18 +208,37 @@ class NearChain:
                 method, args = "is_nonce_used", {"account_id": account_id, "nonce": b64encode(nonce)}
             case IsValidSalt(salt):
                 method, args = "is_valid_salt", {"salt": salt.hex()}
+            case BalanceOf(account_id, token):
+                method, args = "mt_balance_of", {"account_id": account_id, "token_id": token}
+            case IsRegistered(contract_id, account_id):
+                return await self._registered(contract_id, account_id)
         value, height = await self._call_view(method, args, {"finality": "final"})
-        if isinstance(view, CurrentSalt):
-            value = bytes.fromhex(value) if isinstance(value, str) else None
-        if not isinstance(value, bool | bytes):
+        answer = _answer(view, value)
+        if answer is None:
             raise unavailable("chain node")
-        return ViewAnswer(value=value, block_height=height)
+        return ViewAnswer(value=answer, block_height=height)
+
+    async def _registered(self, contract_id: str, account_id: str) -> ViewAnswer:
+        at = {"finality": "final"}
+        try:
+            value, height = await self._call_view(
+                "storage_balance_of", {"account_id": account_id}, at, contract_id=contract_id
+            )
+        except IntentError as error:
+            # nothing can be sent by a contract that is not there; one without this view says nothing by that
+            if error.metadata.get("cause") not in ("UNKNOWN_ACCOUNT", "NO_CONTRACT_CODE"):
+                raise
+            return ViewAnswer(value=False, block_height=0)
+        if value is not None and not isinstance(value, Mapping):
+            raise unavailable("chain node")
+        return ViewAnswer(value=value is not None, block_height=height)
 
     async def _call_view(
-        self, method: str, args: Mapping[str, Any], at: Mapping[str, Any]
+        self, method: str, args: Mapping[str, Any], at: Mapping[str, Any], *, contract_id: str = ""
     ) -> tuple[Any, int]:
+        contract_id = contract_id or self._verifier_id
         params = {
-            "request_type": "call_function", **at, "account_id": self._verifier_id, "method_name": method,
+            "request_type": "call_function", **at, "account_id": contract_id, "method_name": method,
             "args_base64": base64.b64encode(_args(args)).decode(),
         }  # fmt: skip
         async with self._gate:
@@ -235,6 +259,17 @@ class NearChain:
                 if attempt == 2 or advice(error) is not Advice.RETRY_NOW:
                     raise _no_answer(error) from None
         raise AssertionError("unreachable")
+
+
+def _answer(view: ChainView, value: object) -> bool | bytes | int | None:
+    """What a contract's return value says to a view; None if it is not of the view's kind."""
+    match view:
+        case CurrentSalt():
+            return bytes.fromhex(value) if isinstance(value, str) and _SALT.fullmatch(value) else None
+        case BalanceOf():
+            return int(value) if isinstance(value, str) and _UNITS.fullmatch(value) else None
+        case _:
+            return value if isinstance(value, bool) else None
 
 
 def _args(args: Mapping[str, Any]) -> bytes:
