@@ -35,8 +35,17 @@ from services.common.errors import IntentError
 class Validator(Protocol):
     """Every rule an intent must meet."""
 
-    async def validate(self, submissions: Sequence[Submission], *, stored: bool = False) -> Sequence[Verdict]:
-        """Up to 256. `stored` True where the intents are stored: their own nonce does not count against them."""
+    async def validate(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        stored: bool = False,
+        full: bool = False,
+        explain: bool = False,
+    ) -> Sequence[Verdict]:
+        """Up to 256, with `explain` up to 32. `stored` True where the intents are stored: their own nonce does not
+        count against them. `full` goes on after the first stage that refuses; `explain` says what became of each
+        rule."""
         ...
 
     async def rules(self) -> Rules:

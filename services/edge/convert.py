@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1 import types_pb2 as types_pb
 from services.common.clock import Clock
-from services.common.convert.answers import violation_to_proto
+from services.common.convert.explanations import explanation_to_proto, violation_to_proto
 from services.common.convert.intents import (
     event_to_proto,
     intent_to_proto,
@@ -72,6 +72,7 @@ def verdict(found: Verdict) -> pb.ValidateIntentResponse:
         valid=found.valid,
         errors=[violation.message for violation in found.violations],
         details=[violation_to_proto(violation) for violation in found.violations],
+        explanation=None if found.explanation is None else explanation_to_proto(found.explanation),
     )
 
 

@@ -14,7 +14,9 @@ from services.common.ports import IntentCreator, IntentMover, IntentReader
 class ValidatorPort(Protocol):
     """As `common.ports.Validator`, for submissions that are not stored yet."""
 
-    async def validate(self, submissions: Sequence[Submission]) -> Sequence[Verdict]:
+    async def validate(
+        self, submissions: Sequence[Submission], *, full: bool = False, explain: bool = False
+    ) -> Sequence[Verdict]:
         """A verdict for each. Raises DEPENDENCY_UNAVAILABLE."""
         ...
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from services.common.clock import to_ns
+from services.common.domain.explanation import Explanation, RuleOutcome
 from services.common.domain.intent import ErrorDetails, ExecutionDetails, IntentEvent, IntentRecord, Receipt
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
@@ -94,7 +95,10 @@ def status(answer: StatusAnswer) -> dict[str, Any]:
 
 def verdict(found: Verdict) -> dict[str, Any]:
     """The seed's {valid} or {valid, errors}, and the details beside them."""
-    return {"valid": True} if found.valid else refusal(found.violations)
+    shown: dict[str, Any] = {"valid": True} if found.valid else refusal(found.violations)
+    if found.explanation is not None:
+        shown["explanation"] = explanation(found.explanation)
+    return shown
 
 
 def refusal(violations: tuple[Violation, ...] | list[Violation]) -> dict[str, Any]:
@@ -102,10 +106,41 @@ def refusal(violations: tuple[Violation, ...] | list[Violation]) -> dict[str, An
     return {
         "valid": False,
         "errors": [one.message for one in violations],
-        "details": [
-            {"field": one.field, "reason": str(one.reason), "message": one.message} for one in violations
-        ],
+        "details": list(map(violation, violations)),
     }
+
+
+def violation(found: Violation) -> dict[str, Any]:
+    """One thing wrong with one field."""
+    return {"field": found.field, "reason": str(found.reason), "message": found.message}
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """What became of each rule, and what was signed; `hex` and `text` may be cut short."""
+    shown: dict[str, Any] = {"rules": list(map(_outcome, found.rules))}
+    if found.signed is not None:
+        shown["signed"] = {
+            "text": found.signed.text,
+            "textBytes": found.signed.text_bytes,
+            "hex": found.signed.data.hex(),
+            "bytes": found.signed.data_bytes,
+        }
+    return shown
+
+
+def _outcome(one: RuleOutcome) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "rule": one.rule,
+        "stage": one.stage,
+        "kind": str(one.kind),
+        "status": str(one.status),
+        "seen": one.seen,
+        "asks": one.asks,
+        "mend": one.mend,
+    }
+    if one.violations:
+        shown["violations"] = list(map(violation, one.violations))
+    return shown
 
 
 def statistics(found: Statistics) -> dict[str, Any]:

@@ -115,12 +115,15 @@ class Edge:
         """Raises BATCH_SIZE."""
         check_batch(items, field, self.limits.max_batch)
 
-    async def validate(self, caller: Caller, submission: Submission) -> Verdict:
-        """Whether it would be accepted now; stores nothing and counts against no limit."""
+    async def validate(
+        self, caller: Caller, submission: Submission, *, full: bool = False, explain: bool = False
+    ) -> Verdict:
+        """Whether it would be accepted now; stores nothing and counts against no limit. `full` looks at the stages
+        after the first that refuses too, `explain` says what became of each rule."""
         if submission.intent is None and submission.signed_data is not None:
             raise not_implemented("A signed message without a plain intent")
         check_request_id(submission.request_id)
-        (verdict,) = await self._ports.validator.validate([submission])
+        (verdict,) = await self._ports.validator.validate([submission], full=full, explain=explain)
         if verdict.unavailable:
             raise unavailable(verdict.unavailable)
         return verdict

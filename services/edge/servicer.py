@@ -68,7 +68,8 @@ class EdgeServicer(IntentServiceServicer):
     ) -> pb.ValidateIntentResponse:
         caller = self._caller(context)
         submission = convert.submission(request.submission, self._edge.limits.max_body_bytes)
-        return convert.verdict(await self._edge.validate(caller, submission))
+        verdict = await self._edge.validate(caller, submission, full=request.full, explain=request.explain)
+        return convert.verdict(verdict)
 
     async def GetIntent(self, request: pb.GetIntentRequest, context: Context) -> pb.GetIntentResponse:
         record = await self._edge.get(self._caller(context), request.intent_id)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Final
 
+from services.common.domain.explanation import RuleOutcome
 from services.common.domain.intent import PlainIntent, SignedData, Submission
 from services.common.domain.outcomes import Rules
 from services.common.domain.views import ChainView
@@ -17,6 +18,9 @@ from services.validator.registry import WORKSHOP, Registry
 
 MAX_BATCH: Final = 256
 """Submissions in one call."""
+
+MAX_EXPLAINED: Final = 32
+"""Submissions in one call that asks for explanations: each costs many times a verdict."""
 
 STANDARDS: Final = ("nep413", "raw_ed25519")
 """Signature standards that can be checked."""
@@ -71,8 +75,10 @@ class Case:
     `key` and `signature` are empty where their text cannot be read; `signed_bytes` are what the key must have
     signed; `proven` says that it did; `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
     instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
-    contract that rules need, by rule; `answers` are the chain's, without those it could not give.
-    `unapplied` says, by rule, why it could not be applied though there was something to look at.
+    contract that rules need, by rule; `answers` are the chain's, without those it could not give. `failed_stage` is
+    the first that found something; `blocked` are the fields it refused, which later stages leave alone. `outcomes`
+    stays empty unless an explanation is asked for. `unapplied` says, by rule, why it could not be applied though there
+    was something to look at.
     """
 
     intent: PlainIntent
@@ -97,6 +103,9 @@ class Case:
     answers: Mapping[ChainView, bool] = field(default_factory=dict)
     prices: Prices = NO_PRICES
     unapplied: dict[str, str] = field(default_factory=dict)
+    failed_stage: str = ""
+    blocked: frozenset[str] = frozenset()
+    outcomes: tuple[RuleOutcome, ...] = ()
 
     def add(self, name: str, reason: Reason, message: str) -> None:
         """Note a violation."""

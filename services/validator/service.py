@@ -9,14 +9,16 @@ from services.common.domain.outcomes import Rules, Verdict
 from services.common.domain.views import ChainView
 from services.common.errors import IntentError, Reason, Violation
 from services.common.ports import ChainViews
-from services.validator.model import MAX_BATCH, Case, Reach, RuleBook, plain_of
+from services.validator.explain import unread
+from services.validator.model import MAX_BATCH, MAX_EXPLAINED, Case, RuleBook, plain_of
 from services.validator.observe import Vocabulary
 from services.validator.ports import NO_PRICES, Prices
 from services.validator.prepare import prepare
 from services.validator.registry import Registry
 from services.validator.rules import TABLE
-from services.validator.rules.rule import SECURITY, Table
+from services.validator.rules.rule import Table
 from services.validator.signatures import check_all
+from services.validator.walk import Brisk, Thorough
 
 UNAVAILABLE = "chain views"
 """What a verdict names when the contract's views could not be had: neither valid nor refused."""
@@ -38,15 +40,25 @@ class Validator:
         table: Table = TABLE,
     ) -> None:
         self._table = table
+        self._brisk = Brisk(table)
         self.book = book
         self._chain = chain
         self._clock = clock
         self._vocabulary = vocabulary
         self.prices: Prices = NO_PRICES
 
-    async def validate(self, submissions: Sequence[Submission], *, stored: bool = False) -> Sequence[Verdict]:
-        """A verdict for each, in order; one view call at most for all of them. Raises BATCH_SIZE above 256."""
-        return await self.judge([(submission, stored) for submission in submissions])
+    async def validate(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        stored: bool = False,
+        full: bool = False,
+        explain: bool = False,
+    ) -> Sequence[Verdict]:
+        """A verdict for each, in order; one view call at most for all of them. Raises BATCH_SIZE above 256, or above
+        32 with `explain`."""
+        items = [(submission, stored) for submission in submissions]
+        return await self.judge(items, full=full, explain=explain)
 
     async def rules(self) -> Rules:
         """What is accepted."""
@@ -56,30 +68,35 @@ class Validator:
         """Go by `registry` from the next call on; calls under way end by the one they began with."""
         self.book = replace(self.book, registry=registry)
 
-    async def judge(self, items: Sequence[Item]) -> Sequence[Verdict]:
+    async def judge(
+        self, items: Sequence[Item], *, full: bool = False, explain: bool = False
+    ) -> Sequence[Verdict]:
         """As `validate`, with `stored` for each item; verdicts stay as they are."""
-        if not 1 <= len(items) <= MAX_BATCH:
-            raise IntentError(Reason.BATCH_SIZE, f"A call holds 1 to {MAX_BATCH} intents, not {len(items)}.")
+        most = MAX_EXPLAINED if explain else MAX_BATCH
+        if not 1 <= len(items) <= most:
+            raise IntentError(Reason.BATCH_SIZE, f"A call holds 1 to {most} intents, not {len(items)}.")
+        walk = Thorough(self._table, full=full, explain=explain) if full or explain else self._brisk
         now_ns = self._clock.now_ns()
-        verdicts: list[Verdict | Case] = [
-            item if isinstance(item, Verdict) else self._plain(*item, now_ns) for item in items
+        verdicts = [item if isinstance(item, Verdict) else self._case(*item, now_ns) for item in items]
+        secure = [one for one in verdicts if isinstance(one, Case) and walk.plain(one)]
+        if secure:
+            await self._secure(secure, walk)
+        made = [
+            self._conclude(one, walk) if isinstance(one, Case) else self._unread(one, explain)
+            for one in verdicts
         ]
-        cases = [case for case in verdicts if isinstance(case, Case)]
-        if cases:
-            await self._secure(cases)
-        made = [self._conclude(one) if isinstance(one, Case) else one for one in verdicts]
         if self._vocabulary is not None:
             for verdict in made:
                 self._vocabulary.judged(verdict)
-            for case in cases:
+            for case in secure:
                 for rule in case.unapplied:
                     self._vocabulary.not_applied(rule)
         return made
 
-    def _plain(self, submission: Submission, stored: bool, now_ns: int) -> Verdict | Case:
+    def _case(self, submission: Submission, stored: bool, now_ns: int) -> Verdict | Case:
         if submission.intent is None and submission.signed_data is not None:
-            return _refused("structure", [_BARE_MESSAGE])
-        case = Case(
+            return _BARE_MESSAGE
+        return Case(
             intent=plain_of(submission),
             signed=submission.signed_data,
             book=self.book,
@@ -87,34 +104,17 @@ class Validator:
             stored=stored,
             prices=self.prices,
         )
-        for stage, checks in self._table.plain:
-            for check in checks:
-                check(case)
-            if case.found:
-                return _refused(stage, case.found)
-        return case
 
-    async def _secure(self, cases: Sequence[Case]) -> None:
+    async def _secure(self, cases: Sequence[Case], walk: Brisk) -> None:
         for case in cases:
             prepare(case)
         await check_all([case for case in cases if case.key and case.signature])
         for case in cases:
-            case.asked = self._wanted(case)
+            case.asked = walk.wanted(case)
         answers = await self._ask({view: None for case in cases for view in case.asked.values()})
         for case in cases:
             case.answers = answers
-            for check in self._table.security[case.reach]:
-                check(case)
-
-    def _wanted(self, case: Case) -> dict[str, ChainView]:
-        """What the chain must be asked, by rule. Nothing for a key that signed nothing."""
-        asked: dict[str, ChainView] = {}
-        if case.proven and case.reach is Reach.MESSAGE:
-            for rule in self._table.asking:
-                view = rule.view(case) if rule.view is not None else None
-                if view is not None:
-                    asked[rule.name] = view
-        return asked
+            walk.secure(case)
 
     async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, bool]:
         """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""
@@ -136,23 +136,34 @@ class Validator:
                 found[view] = bool(answer.value)
         return found
 
-    def _conclude(self, case: Case) -> Verdict:
+    def _conclude(self, case: Case, walk: Brisk) -> Verdict:
+        explanation = walk.explanation(case)
         if case.found:
-            return _refused(SECURITY, case.found)
+            return Verdict(
+                valid=False,
+                failed_stage=case.failed_stage,
+                violations=tuple(case.found),
+                explanation=explanation,
+            )
         if any(view not in case.answers for view in case.asked.values()):
-            return Verdict(valid=False, unavailable=UNAVAILABLE)
+            return Verdict(valid=False, unavailable=UNAVAILABLE, explanation=explanation)
         until = case.deadline_ns
         if until is None:
             until = case.now_ns + case.book.default_lifetime_ns
-        return Verdict(valid=True, expires_at=from_ns(until))
+        return Verdict(valid=True, expires_at=from_ns(until), explanation=explanation)
+
+    def _unread(self, verdict: Verdict, explain: bool) -> Verdict:
+        return replace(verdict, explanation=unread(self._table)) if explain else verdict
 
 
-_BARE_MESSAGE = Violation(
-    field="intent",
-    reason=Reason.NOT_IMPLEMENTED,
-    message="a signed message without its plain intent is not accepted in this version",
+_BARE_MESSAGE = Verdict(
+    valid=False,
+    failed_stage="structure",
+    violations=(
+        Violation(
+            field="intent",
+            reason=Reason.NOT_IMPLEMENTED,
+            message="a signed message without its plain intent is not accepted in this version",
+        ),
+    ),
 )
-
-
-def _refused(stage: str, found: Sequence[Violation]) -> Verdict:
-    return Verdict(valid=False, failed_stage=stage, violations=tuple(found))

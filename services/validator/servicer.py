@@ -21,7 +21,10 @@ class ValidatorServicer(rpc.ValidatorServiceServicer):
     async def ValidateIntents(
         self, request: pb.ValidateIntentsRequest, context: Context
     ) -> pb.ValidateIntentsResponse:
-        return convert.verdicts_to_proto(await self._service.judge(convert.items_from_proto(request)))
+        verdicts = await self._service.judge(
+            convert.items_from_proto(request), full=request.full, explain=request.explain
+        )
+        return convert.verdicts_to_proto(verdicts)
 
     async def GetRules(self, request: pb.GetRulesRequest, context: Context) -> pb.GetRulesResponse:
         return convert.rules_to_proto(await self._service.rules())

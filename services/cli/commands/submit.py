@@ -6,13 +6,13 @@ import json
 import sys
 import time
 from contextlib import aclosing
-from typing import Any
 
 from intents.v1 import intent_service_pb2 as pb
 from intents_client import TERMINAL, Client, DeadlineExceeded, SigningInfo, event_of, status_word
-from intents_client.shown import STATUSES, intent_to_json, receipt_to_json
+from intents_client.shown import STATUSES, intent_to_json, receipt_to_json, verdict_to_json
 from services.cli import exits, options, output
 from services.cli.exits import Failure
+from services.cli.explained import explain
 from services.common.convert.intents import submission_to_proto
 from services.common.domain import strictjson
 from services.common.domain.submissionjson import submission_from_json
@@ -40,6 +40,14 @@ def add(commands: options.Commands) -> None:
     )
     options.add_intent(validate)
     options.add_signing(validate)
+    validate.add_argument(
+        "--full", action="store_true", help="look at the stages after the first that refuses too"
+    )
+    validate.add_argument(
+        "--explain",
+        action="store_true",
+        help="tell what became of each rule, what was signed, and how to mend it",
+    )
     options.add_common(validate)
     validate.set_defaults(run=run_validate)
 
@@ -60,17 +68,14 @@ async def run_submit(args: argparse.Namespace) -> int:
 
 
 async def run_validate(args: argparse.Namespace) -> int:
-    """The seed's answer: valid, or every error of the first failing stage."""
+    """The seed's answer: valid, or every error of the first failing stage; with --explain every rule."""
     async with options.client_of(args) as client:
-        verdict = await client.validate(await _submission(args, client))
+        submission = await _submission(args, client)
+        verdict = await client.validate(submission, full=args.full, explain=args.explain)
     if args.json:
-        shown: dict[str, Any] = {"valid": verdict.valid}
-        if not verdict.valid:
-            shown["errors"] = list(verdict.errors)
-            shown["details"] = [
-                {"field": one.field, "reason": one.reason, "message": one.message} for one in verdict.details
-            ]
-        output.emit_json(shown)
+        output.emit_json(verdict_to_json(verdict))
+    elif args.explain:
+        explain(verdict_to_json(verdict))
     elif verdict.valid:
         print("valid")
     else:

@@ -2,8 +2,13 @@
 
 from intents.cache.v1 import cache_service_pb2 as cache_pb
 from intents.notifier.v1 import notifier_service_pb2 as notifier_pb
-from intents.v1 import types_pb2 as types_pb
 from intents.validator.v1 import validator_service_pb2 as validator_pb
+from services.common.convert.explanations import (
+    explanation_from_proto,
+    explanation_to_proto,
+    violation_from_proto,
+    violation_to_proto,
+)
 from services.common.convert.intents import (
     event_to_proto,
     events_from_proto,
@@ -23,17 +28,8 @@ from services.common.domain.views import (
     IsValidSalt,
     ViewAnswer,
 )
-from services.common.errors import IntentError, Reason, Violation
+from services.common.errors import IntentError, Reason
 from services.common.rpc.errors import from_status, to_status
-
-
-def violation_to_proto(violation: Violation) -> types_pb.Violation:
-    return types_pb.Violation(field=violation.field, reason=violation.reason, message=violation.message)
-
-
-def violation_from_proto(message: types_pb.Violation) -> Violation:
-    reason = Reason(message.reason) if message.reason in Reason.__members__ else Reason.INTERNAL
-    return Violation(field=message.field, reason=reason, message=message.message)
 
 
 def verdict_to_proto(verdict: Verdict) -> validator_pb.Verdict:
@@ -43,6 +39,7 @@ def verdict_to_proto(verdict: Verdict) -> validator_pb.Verdict:
         violations=[violation_to_proto(v) for v in verdict.violations],
         expires_at=None if verdict.expires_at is None else timestamp(verdict.expires_at),
         unavailable=verdict.unavailable,
+        explanation=None if verdict.explanation is None else explanation_to_proto(verdict.explanation),
     )
 
 
@@ -53,6 +50,7 @@ def verdict_from_proto(message: validator_pb.Verdict) -> Verdict:
         violations=tuple(violation_from_proto(v) for v in message.violations),
         expires_at=moment(message.expires_at) if message.HasField("expires_at") else None,
         unavailable=message.unavailable,
+        explanation=explanation_from_proto(message.explanation) if message.HasField("explanation") else None,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from services.common.domain.explanation import Explanation
 from services.common.domain.intent import (
     ErrorDetails,
     ExecutionDetails,
@@ -170,7 +171,9 @@ class OverduePage:
 class Verdict:
     """What the validator says. `failed_stage` empty if valid; `expires_at` None if nothing bounds it.
 
-    `unavailable` names what was away where a rule could not be applied: neither valid nor refused.
+    `failed_stage` is the first that refused; `violations` are its own, and those of later ones if asked for.
+    `unavailable` names what was away where a rule could not be applied: neither valid nor refused. `explanation` is
+    there if asked for.
     """
 
     valid: bool
@@ -178,6 +181,7 @@ class Verdict:
     violations: tuple[Violation, ...] = ()
     expires_at: datetime | None = None
     unavailable: str = ""
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

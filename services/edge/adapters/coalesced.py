@@ -63,7 +63,11 @@ class CoalescedValidator:
             inner.validate, name="edge.validate", max_batch=VALIDATE_BATCH, max_in_flight=IN_FLIGHT
         )
 
-    async def validate(self, submissions: Sequence[Submission]) -> Sequence[Verdict]:
+    async def validate(
+        self, submissions: Sequence[Submission], *, full: bool = False, explain: bool = False
+    ) -> Sequence[Verdict]:
+        if full or explain:
+            return await self._inner.validate(submissions, full=full, explain=explain)
         outcomes: list[Verdict | IntentError] = await _each(self.validating, submissions)
         return _all(outcomes)
 

@@ -155,6 +155,14 @@ def whole(query: Mapping[str, str], name: str, highest: int) -> int:
     return int(text)
 
 
+def switch(query: Mapping[str, str], name: str) -> bool:
+    """A parameter that is true or false, false if absent. Raises INVALID_FIELD."""
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise invalid(name, "must be true or false")
+    return text == "true"
+
+
 def _too_large(limit: int) -> IntentError:
     return IntentError(
         Reason.PAYLOAD_TOO_LARGE,

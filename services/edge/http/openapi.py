@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from services.common.domain.explanation import Kind, RuleStatus
 from services.common.domain.lifecycle import Status
 from services.common.domain.statistics import Period
 from services.common.errors import HTTP_STATUS, Reason
@@ -11,6 +12,7 @@ Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
 SIGNED_TEXT: Final[Schema] = {"type": "string", "description": "the signed JSON text, byte for byte"}
 WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+SWITCH: Final[Schema] = {"type": "boolean", "default": False}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 AMOUNT: Final[Schema] = {"type": "string", "pattern": "^(0|[1-9][0-9]*)$", "description": "smallest unit"}
 ID: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9._:@-]{1,128}$"}
@@ -160,7 +162,37 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Page": _object("intents nextPageToken", intents=_list(_ref("Intent")), nextPageToken=TEXT),
     "Verdict": _object(
-        "valid", valid={"type": "boolean"}, errors=_list(TEXT), details=_list(_ref("Violation"))
+        "valid",
+        valid={"type": "boolean"},
+        errors=_list(TEXT),
+        details=_list(_ref("Violation")),
+        explanation={**_ref("Explanation"), "description": "present if asked for"},
+    ),
+    "Explanation": _object(
+        "rules",
+        rules={**_list(_ref("RuleOutcome")), "description": "every rule, in the order of docs/rules.md"},
+        signed=_ref("SignedContent"),
+    ),
+    "RuleOutcome": _object(
+        "rule stage kind status seen asks mend",
+        rule=TEXT,
+        stage={"enum": ["structure", "tokens", "amounts", "security"]},
+        kind={"enum": [str(kind) for kind in Kind]},
+        status={"enum": [str(status) for status in RuleStatus]},
+        seen={
+            "type": "string",
+            "description": "the value it looked at, cut short; empty if it looked at none",
+        },
+        asks=TEXT,
+        mend=TEXT,
+        violations={**_list(_ref("Violation")), "description": "what it found; only if it failed"},
+    ),
+    "SignedContent": _object(
+        "text textBytes hex bytes",
+        text={"type": "string", "description": "the signed message, its first 4096 characters"},
+        textBytes=WHOLE,
+        hex={"type": "string", "description": "what goes into the signature check, its first 1024 bytes"},
+        bytes=WHOLE,
     ),
     "Violation": _object("field reason message", field=TEXT, reason=TEXT, message=TEXT),
     "Statistics": _object(
@@ -321,7 +353,11 @@ PATHS: Final[dict[str, dict[str, Schema]]] = {
     "/api/intents/validate": {
         "post": _operation(
             "validateIntent", "Whether an intent would be accepted; stores nothing",
-            _answers(200, "Verdict", "valid or not", *_BAD_BODY), requestBody=_BODY,
+            _answers(200, "Verdict", "valid or not", *_BAD_BODY, Reason.INVALID_FIELD), requestBody=_BODY,
+            parameters=[
+                _query("full", SWITCH, "look at the stages after the first that refuses too"),
+                _query("explain", SWITCH, "tell what became of each rule, and what was signed"),
+            ],
         )
     },
     "/api/intents/{id}": {

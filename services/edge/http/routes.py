@@ -14,7 +14,17 @@ from services.common.domain.statistics import Period
 from services.common.domain.submissionjson import submission_from_json
 from services.common.errors import IntentError, Reason
 from services.edge import present
-from services.edge.http.context import Shared, answer, body_of, caller, expected, named, query_of, whole
+from services.edge.http.context import (
+    Shared,
+    answer,
+    body_of,
+    caller,
+    expected,
+    named,
+    query_of,
+    switch,
+    whole,
+)
 from services.edge.http.openapi import document
 from services.edge.http.stream import send_events
 from services.edge.model import check_id, invalid
@@ -70,6 +80,8 @@ class Routes:
 
     async def validate(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
+        query = query_of(request, ("full", "explain"))
+        full, explain = switch(query, "full"), switch(query, "explain")
         body = await body_of(self._shared, request)
         try:
             submission = submission_from_json(body)
@@ -78,7 +90,7 @@ class Routes:
                 raise
             # a field of a wrong type is a verdict here, not a bad request
             return answer(present.refusal(list(error.violations)))
-        return answer(present.verdict(await self._edge.validate(who, submission)))
+        return answer(present.verdict(await self._edge.validate(who, submission, full=full, explain=explain)))
 
     async def get(self, request: web.Request) -> web.Response:
         query_of(request, ())

@@ -7,6 +7,7 @@ import re
 import struct
 from typing import Final
 
+from services.common.domain.plainjson import MAX_DEADLINE_NS, rfc3339
 from services.common.domain.views import HasPublicKey, IsNonceUsed, IsValidSalt
 from services.common.encoding import format_key
 from services.common.errors import Reason
@@ -30,6 +31,8 @@ _KEY: Final = "signed_data.public_key"
     asks="An implicit account is the one that the key derives.",
     mend="Set user_account to the account of the key that signs, or sign with the account's key.",
     needs=Reach.MESSAGE,
+    reads=("user_account", _KEY),
+    seen=lambda case: case.intent.user_account if _IMPLICIT.fullmatch(case.intent.user_account) else None,
 )
 def key_derives_account(case: Case) -> None:
     account = case.intent.user_account
@@ -50,6 +53,7 @@ def _registered(case: Case) -> HasPublicKey | None:
     asks="A named account has registered the key at the contract.",
     mend="Call add_public_key at the contract from that account, or sign with a key it has registered.",
     needs=Reach.MESSAGE,
+    reads=("user_account", _KEY),
     view=_registered,
 )
 def key_registered(case: Case) -> None:
@@ -66,6 +70,20 @@ def _salted(case: Case) -> IsValidSalt | None:
     return None if nonce is None else IsValidSalt(nonce[5:9])
 
 
+def _salt_text(case: Case) -> str | None:
+    nonce = _versioned(case)
+    return None if nonce is None else nonce[5:9].hex()
+
+
+def _until_text(case: Case) -> str | None:
+    """The nonce's own deadline, which may be any 64 bits."""
+    nonce = _versioned(case)
+    if nonce is None:
+        return None
+    until = _until(nonce)
+    return rfc3339(until) if 0 <= until <= MAX_DEADLINE_NS else f"{until} ns"
+
+
 @rule(
     "nonce-salt",
     Kind.PROTOCOL,
@@ -74,6 +92,7 @@ def _salted(case: Case) -> IsValidSalt | None:
     asks="A versioned nonce carries a salt that the contract takes.",
     mend="Ask the contract for current_salt, and sign again with it.",
     needs=Reach.MESSAGE,
+    seen=_salt_text,
     view=_salted,
 )
 def nonce_salt(case: Case) -> None:
@@ -93,6 +112,8 @@ def nonce_salt(case: Case) -> None:
     asks="A versioned nonce's own deadline is not before the message's.",
     mend="Give the nonce a deadline at or after the message's.",
     needs=Reach.MESSAGE,
+    reads=("deadline", _NONCE),
+    seen=_until_text,
 )
 def nonce_outlives_deadline(case: Case) -> None:
     # with the deadline ahead this also says that the nonce has not expired, which the contract asks afterwards
@@ -116,6 +137,7 @@ def _used(case: Case) -> IsNonceUsed | None:
     asks="No message of this user with this nonce was executed; a stored intent's own does not count.",
     mend="Sign again with a fresh nonce.",
     needs=Reach.MESSAGE,
+    reads=("user_account", _NONCE),
     view=_used,
 )
 def nonce_unused(case: Case) -> None:

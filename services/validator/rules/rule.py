@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
+from services.common.domain.explanation import Kind as Kind  # for every file of rules
 from services.common.domain.views import ChainView
 from services.common.errors import Reason
 from services.validator.model import Case, Reach
@@ -15,12 +15,8 @@ SECURITY: Final = "security"
 Check = Callable[[Case], None]
 """Adds a violation to the case for each thing it finds; reads what the rule `needs`, and changes nothing else."""
 
-
-class Kind(StrEnum):
-    """Whose rule it is."""
-
-    PROTOCOL = "protocol"  # the contract would refuse it too
-    POLICY = "policy"  # ours: the contract would take it
+Seen = Callable[[Case], str | None]
+"""What a rule looked at, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +26,8 @@ class Rule:
     `name` is public and never renamed. `reasons` and `fields` are all that its violations may carry; `asks` says
     in one line what holds where it passes, `mend` what to do where it does not. `check` is called only on a case
     that reaches `needs`; `view` names what the chain must be asked first, None where there is nothing to ask.
+    `reads` are the fields that it needs to stand: where one was refused, it says nothing, or nothing that counts.
+    `seen` shows people what it looked at, None where that is not there; without it they are shown its fields.
     """
 
     name: str
@@ -41,6 +39,8 @@ class Rule:
     check: Check
     needs: Reach = Reach.INTENT
     view: Callable[[Case], ChainView | None] | None = None
+    reads: tuple[str, ...]
+    seen: Seen | None = None
 
 
 def rule(
@@ -53,20 +53,26 @@ def rule(
     mend: str,
     needs: Reach = Reach.INTENT,
     view: Callable[[Case], ChainView | None] | None = None,
+    reads: tuple[str, ...] | None = None,
+    seen: Seen | None = None,
 ) -> Callable[[Check], Rule]:
-    """Makes a rule of the function below it. One reason or field may stand without its tuple."""
+    """Makes a rule of the function below it. One reason or field may stand without its tuple; `reads` is `fields`
+    unless given."""
+    named = fields if isinstance(fields, tuple) else (fields,)
 
     def made(check: Check) -> Rule:
         return Rule(
             name=name,
             kind=kind,
             reasons=reason if isinstance(reason, tuple) else (reason,),
-            fields=fields if isinstance(fields, tuple) else (fields,),
+            fields=named,
             asks=asks,
             mend=mend,
             check=check,
             needs=needs,
             view=view,
+            reads=named if reads is None else reads,
+            seen=seen,
         )
 
     return made

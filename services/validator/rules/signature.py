@@ -11,6 +11,13 @@ from services.validator.rules.rule import Kind, Rule, rule
 _DATA: Final = "signed_data"
 
 
+def _callback_url(case: Case) -> str | None:
+    payload = case.signed.payload if case.signed is not None else None
+    if not isinstance(payload, Nep413Payload):
+        return None
+    return payload.callback_url or "absent"
+
+
 @rule(
     "signature-required",
     Kind.POLICY,
@@ -87,6 +94,7 @@ def signature_readable(case: Case) -> None:
     asks="The key signed exactly this payload, in the one form of the signature that counts.",
     mend="Sign again, and send the payload byte for byte as it was signed.",
     needs=Reach.DECODED,
+    reads=(f"{_DATA}.public_key", f"{_DATA}.signature"),
 )
 def signature_valid(case: Case) -> None:
     if case.key and case.signature and not case.proven:
@@ -124,6 +132,8 @@ def payload_form(case: Case) -> None:
     asks="The callbackUrl of a nep413 payload, where given, is ASCII.",
     mend="Percent-encode the callbackUrl, and sign again.",
     needs=Reach.DECODED,
+    reads=(),
+    seen=_callback_url,
 )
 def callback_url_ascii(case: Case) -> None:
     payload = case.signed.payload if case.signed is not None else None
@@ -143,6 +153,8 @@ def callback_url_ascii(case: Case) -> None:
     asks=f"The signed message is at most {MAX_MESSAGE_BYTES} bytes; a longer one is not read.",
     mend="Sign a shorter message: it needs nothing but the intent's fields.",
     needs=Reach.DECODED,
+    reads=(),
+    seen=lambda case: f"{case.message_bytes} bytes",
 )
 def message_size(case: Case) -> None:
     if case.message_bytes > MAX_MESSAGE_BYTES:
@@ -161,6 +173,8 @@ def message_size(case: Case) -> None:
     asks="The signed message is strict JSON in ASCII, of the keys it must have and no other, with one plain intent.",
     mend="Build the message as docs/http.md shows it and sign that text.",
     needs=Reach.DECODED,
+    reads=(),
+    seen=lambda case: None if case.message_bytes > MAX_MESSAGE_BYTES else f"{case.message_bytes} bytes",
 )
 def message_readable(case: Case) -> None:
     if case.message_fault:

@@ -123,6 +123,8 @@ def deadline_far_enough(case: Case) -> None:
     asks="The signed intent's own deadline, where it has one, is the message's.",
     mend="Leave the deadline out of the intent, or repeat the message's.",
     needs=Reach.MESSAGE,
+    reads=(),
+    seen=lambda case: _value("deadline", case.message.fields.get("deadline")),
 )
 def deadline_agrees(case: Case) -> None:
     inner, until = case.message.fields.get("deadline"), case.deadline_ns
@@ -134,6 +136,12 @@ def deadline_agrees(case: Case) -> None:
         )
 
 
+def _differing(case: Case) -> str:
+    sent, signed = fields_of(case.intent), case.message.fields
+    names = [name for name in PLAIN_FIELDS if sent.get(name) != signed.get(name)]
+    return f"{', '.join(names)} differ" if names else f"{len(sent)} fields, all equal"
+
+
 @rule(
     "fields-agree",
     Kind.PROTOCOL,
@@ -142,13 +150,15 @@ def deadline_agrees(case: Case) -> None:
     asks="Every field that is in the intent or in the signed message is in both, and equal.",
     mend="Send the fields as they were signed, or sign them as they are sent.",
     needs=Reach.MESSAGE,
+    reads=(),
+    seen=_differing,
 )
 def fields_agree(case: Case) -> None:
     sent, signed = fields_of(case.intent), case.message.fields
     if sent == signed:
         return
     for name in PLAIN_FIELDS:
-        if sent.get(name) != signed.get(name):
+        if sent.get(name) != signed.get(name) and name not in case.blocked:
             case.add(
                 name,
                 Reason.FIELD_MISMATCH,
@@ -165,6 +175,7 @@ def fields_agree(case: Case) -> None:
     asks="The user is who the message says signed it.",
     mend="Sign with signer_id equal to user_account.",
     needs=Reach.MESSAGE,
+    seen=lambda case: shown(case.message.signer_id, 80),
 )
 def signer(case: Case) -> None:
     if case.message.signer_id != case.intent.user_account:

@@ -45,6 +45,8 @@ def output_token_known(case: Case) -> None:
     "output_token",
     asks="A swap gives one token for another: swapping it for itself only costs fees. A transfer keeps its token.",
     mend="Name another output token, or make it a transfer.",
+    reads=("action", "input_token", "output_token"),
+    seen=lambda case: f"{case.intent.action} {case.intent.input_token} to {case.intent.output_token}",
 )
 def tokens_differ(case: Case) -> None:
     intent = case.intent

@@ -77,9 +77,13 @@ class FakeValidator:
     def __init__(self) -> None:
         self.verdict: Callable[[Submission], Verdict] | None = None
         self.calls: list[int] = []
+        self.asked: list[tuple[bool, bool]] = []
         self.down = False
 
-    async def validate(self, submissions: Sequence[Submission]) -> Sequence[Verdict]:
+    async def validate(
+        self, submissions: Sequence[Submission], *, full: bool = False, explain: bool = False
+    ) -> Sequence[Verdict]:
+        self.asked.append((full, explain))
         self.calls.append(len(submissions))
         if self.down:
             raise unavailable("validator")

@@ -81,9 +81,13 @@ class Client:
         answer = await self.stub.SubmitIntents(pb.SubmitIntentsRequest(submissions=submissions))
         return [one.receipt if one.HasField("receipt") else from_status(one.error) for one in answer.outcomes]
 
-    async def validate(self, submission: pb.Submission) -> pb.ValidateIntentResponse:
-        """Whether it would be accepted now; stores nothing."""
-        return await self.stub.ValidateIntent(pb.ValidateIntentRequest(submission=submission))
+    async def validate(
+        self, submission: pb.Submission, *, full: bool = False, explain: bool = False
+    ) -> pb.ValidateIntentResponse:
+        """Whether it would be accepted now; stores nothing. `full` looks at the stages after the first that refuses
+        too, `explain` tells what became of each rule."""
+        request = pb.ValidateIntentRequest(submission=submission, full=full, explain=explain)
+        return await self.stub.ValidateIntent(request)
 
     async def get(self, intent_id: str) -> types.Intent:
         """The record. Raises NotFound."""

@@ -16,6 +16,12 @@ _WORDS: Final = {
     for name, number in types.IntentStatus.items()
     if number
 }
+_KINDS: Final = {
+    number: name.removeprefix("RULE_KIND_").lower() for name, number in types.RuleKind.items() if number
+}
+_OUTCOMES: Final = {
+    number: name.removeprefix("RULE_STATUS_").lower() for name, number in types.RuleStatus.items() if number
+}
 STATUSES: Final[Mapping[str, "types.IntentStatus.ValueType"]] = {
     word: number for number, word in _WORDS.items()
 }
@@ -60,6 +66,52 @@ def receipt_to_json(receipt: pb.Receipt) -> dict[str, Any]:
         "version": receipt.version,
         "createdAt": time_text(receipt.created_at),
     }
+
+
+def verdict_to_json(verdict: pb.ValidateIntentResponse) -> dict[str, Any]:
+    """What validating answers; the explanation where one was asked for."""
+    shown: dict[str, Any] = {"valid": verdict.valid}
+    if not verdict.valid:
+        shown["errors"] = list(verdict.errors)
+        shown["details"] = list(map(violation_to_json, verdict.details))
+    if verdict.HasField("explanation"):
+        shown["explanation"] = explanation_to_json(verdict.explanation)
+    return shown
+
+
+def violation_to_json(one: types.Violation) -> dict[str, Any]:
+    """One thing wrong with one field."""
+    return {"field": one.field, "reason": one.reason, "message": one.message}
+
+
+def explanation_to_json(explanation: types.Explanation) -> dict[str, Any]:
+    """What became of each rule, and what was signed."""
+    shown: dict[str, Any] = {"rules": list(map(outcome_to_json, explanation.rules))}
+    if explanation.HasField("signed"):
+        signed = explanation.signed
+        shown["signed"] = {
+            "text": signed.text,
+            "textBytes": signed.text_bytes,
+            "hex": signed.data.hex(),
+            "bytes": signed.data_bytes,
+        }
+    return shown
+
+
+def outcome_to_json(one: types.RuleOutcome) -> dict[str, Any]:
+    """One rule. `kind` and `status` are `unknown` for what a later version adds."""
+    shown: dict[str, Any] = {
+        "rule": one.rule,
+        "stage": one.stage,
+        "kind": _KINDS.get(one.kind, "unknown"),
+        "status": _OUTCOMES.get(one.status, "unknown"),
+        "seen": one.seen,
+        "asks": one.asks,
+        "mend": one.mend,
+    }
+    if one.violations:
+        shown["violations"] = list(map(violation_to_json, one.violations))
+    return shown
 
 
 def intent_to_json(intent: types.Intent) -> dict[str, Any]:

@@ -21,12 +21,21 @@ class GrpcValidator:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = ValidatorServiceStub(channel)
 
-    async def validate(self, submissions: Sequence[Submission], *, stored: bool = False) -> Sequence[Verdict]:
+    async def validate(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        stored: bool = False,
+        full: bool = False,
+        explain: bool = False,
+    ) -> Sequence[Verdict]:
         items = [
             pb.ValidateIntentsItem(submission=submission_to_proto(submission), stored=stored)
             for submission in submissions
         ]
-        response = await call(self._stub.ValidateIntents, pb.ValidateIntentsRequest(items=items))
+        response = await call(
+            self._stub.ValidateIntents, pb.ValidateIntentsRequest(items=items, full=full, explain=explain)
+        )
         return [verdict_from_proto(verdict) for verdict in response.verdicts]
 
     async def rules(self) -> Rules:
