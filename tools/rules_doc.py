@@ -25,6 +25,9 @@ stable.
 A submission that has no form to be judged in (a field of a wrong type, a key that is none of an intent's) is refused
 before the rules, with `INVALID_FIELD` and the field. Where a rule needs a view of the contract that cannot be had, the
 answer is `DEPENDENCY_UNAVAILABLE`: neither valid nor refused.
+
+`intents validate --explain` shows for one intent what became of each of them, and what it saw; `--full` goes on after
+the first stage that refuses. HTTP and gRPC have [the same](http.md#validating).
 """
 
 

@@ -76,7 +76,15 @@ def _seen(case: Case, rule: Rule) -> str | None:
         text = f"{text}; {case.unapplied[rule.name]}"
     if rule.view is not None and rule.name in case.asked:
         text = f"{text}; {_VIEWS[type(case.asked[rule.name])]}: {_SAID[case.said(rule.name)]}"
-    return text if len(text) <= MAX_SEEN else f"{text[: MAX_SEEN - 3]}..."
+    return _bounded(text)
+
+
+def _bounded(text: str) -> str:
+    """A stranger's text must not steer a terminal, nor fill an answer."""
+    cut = text[:MAX_SEEN]
+    if not (cut.isascii() and cut.isprintable()):
+        cut = ascii(cut)[1:-1]
+    return cut if len(cut) <= MAX_SEEN and len(text) <= MAX_SEEN else f"{cut[: MAX_SEEN - 3]}..."
 
 
 _VIEWS: Final = {

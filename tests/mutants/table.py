@@ -165,6 +165,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/validator/test_security.py::test_p09_no_field_can_be_changed_after_signing",),
     ),
     without(
+        "P9", "a-view-that-cannot-be-had-is-skipped", "services.validator.service",
+        ("        if any(view not in case.answers for view in case.asked.values()):\n", "        if False:\n"),
+        tests=("tests/unit/validator/test_security.py::test_views_that_cannot_be_had_make_neither_a_yes_nor_a_no",),
+    ),
+    without(
         "P9", "anybody-reads-any-record", "services.edge.service",
         ("        if record is None or record.principal != caller.principal:\n", "        if record is None:\n"),
         tests=("tests/e2e/test_principals.py::test_p09_a_principal_sees_and_acts_on_its_own_only",),
@@ -189,6 +194,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "P10", "any-amount-is-an-amount", "services.validator.rules.amounts",
         ("def input_amount_form(case: Case) -> None:\n", "def input_amount_form(case: Case) -> None:\n    return\n"),
         tests=("tests/unit/validator/test_fields.py::test_p10_amounts_that_are_none",),
+    ),
+    without(
+        "P10", "a-rule-is-left-out-of-the-table", "services.validator.rules.terms",
+        ("    recipient, network, deadline_readable,", "    recipient, deadline_readable,"),
+        tests=("tests/unit/validator/test_rules.py::test_every_rule_has_an_input_that_fails_it_alone",),
+    ),
+    without(
+        "P10", "an-explanation-grows-with-what-was-sent", "services.validator.explain",
+        ("    return _bounded(text)\n", "    return text\n"),
+        tests=("tests/unit/validator/test_explain.py::test_p10_an_explanation_is_bounded_and_printable_whatever_was_sent",),
     ),
     without(
         "P10", "bytes-reach-the-parser-unguarded", "services.common.rpc.guard",

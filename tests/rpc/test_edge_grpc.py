@@ -11,12 +11,13 @@ import yarl
 from intents.v1 import intent_service_pb2 as pb
 from intents.v1 import types_pb2 as types_pb
 from services.common.clock import SystemClock
+from services.common.convert.explanations import explanation_from_proto
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import ListQuery
 from services.common.errors import Reason
 from services.common.rpc.errors import from_status
 from tests.harness.wait import eventually
-from tests.unit.edge.fakes import World, refuses
+from tests.unit.edge.fakes import EXPLAINED, World, explains, refuses
 from tests.unit.edge.support import Running, collect, message, refusal, running, versions
 
 
@@ -32,6 +33,17 @@ async def test_submit_answers_a_receipt_and_tells_cache_and_notifier(world: Worl
         await eventually(lambda: world.notifier.woken == ["abc"] and "abc" in world.cache.kept)
         record = (await edge.stub.GetIntent(pb.GetIntentRequest(intent_id="abc"))).intent
     assert record.created_at == receipt.created_at
+
+
+async def test_validating_explains_and_goes_on_if_asked(world: World) -> None:
+    world.validator.verdict = explains
+    async with running(world) as edge:
+        for full, explain in ((False, False), (True, False), (False, True)):
+            request = pb.ValidateIntentRequest(submission=message("a"), full=full, explain=explain)
+            answer = await edge.stub.ValidateIntent(request)
+    assert world.validator.asked == [(False, False), (True, False), (False, True)]
+    assert explanation_from_proto(answer.explanation) == EXPLAINED
+    assert (answer.valid, list(answer.errors)) == (False, ["not ours"])
 
 
 async def test_p08_a_repeat_gets_the_same_bytes_before_any_verdict(world: World) -> None:

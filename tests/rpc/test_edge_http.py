@@ -13,7 +13,7 @@ from services.common.domain.lifecycle import Status
 from services.common.errors import Reason
 from services.edge.http.routes import TABLE
 from tests.harness.wait import eventually
-from tests.unit.edge.fakes import World, refuses
+from tests.unit.edge.fakes import World, explains, refuses
 from tests.unit.edge.support import Running, body, running
 
 
@@ -156,6 +156,36 @@ async def test_an_unexpected_failure_shows_nothing_of_itself(world: World) -> No
     assert "secret" not in json.dumps(problem) and "Traceback" not in json.dumps(problem)
 
 
+async def test_validating_explains_and_goes_on_if_asked(world: World) -> None:
+    world.validator.verdict = explains
+    path = "/api/intents/validate"
+    async with running(world) as edge:
+        _, verdict = await post(edge, f"{path}?full=true&explain=true", body())
+        await post(edge, f"{path}?full=false", body())
+        for name, query in (("full", "full=1"), ("explain", "explain="), ("fully", "fully=true")):
+            status, problem = await post(edge, f"{path}?{query}", body())
+            assert (status, problem["reason"], problem["details"][0]["field"]) == (400, "INVALID_FIELD", name)
+    assert world.validator.asked == [(True, True), (False, False)]
+    violation = {"field": "network", "reason": "WRONG_NETWORK", "message": "not ours"}
+    assert verdict["details"] == [violation]
+    assert verdict["explanation"]["rules"][0] == {
+        "rule": "network",
+        "stage": "security",
+        "kind": "protocol",
+        "status": "failed",
+        "seen": "'mainnet'",
+        "asks": "The message was signed for our network.",
+        "mend": "Sign again.",
+        "violations": [violation],
+    }
+    assert verdict["explanation"]["signed"] == {
+        "text": "{}\x1b",
+        "textBytes": 9000,
+        "hex": "0102",
+        "bytes": 2,
+    }
+
+
 async def test_the_document_matches_the_routes_and_their_answers(world: World) -> None:
     async with running(world) as edge:
         _, document = await get(edge, "/openapi.json")
@@ -176,6 +206,11 @@ async def test_the_document_matches_the_routes_and_their_answers(world: World) -
             "Problem": (await get(edge, "/api/intents/none"))[1],
             "Verdict": (await post(edge, "/api/intents/validate", body()))[1],
         }
+        world.validator.verdict = explains
+        _, answers["Verdict"] = await post(edge, "/api/intents/validate?explain=true", body())
+        answers["Explanation"] = answers["Verdict"]["explanation"]
+        answers["RuleOutcome"] = answers["Explanation"]["rules"][0]
+        answers["SignedContent"] = answers["Explanation"]["signed"]
     for name, answer in answers.items():
         schema = document["components"]["schemas"][name]
         assert set(schema["required"]) <= answer.keys() <= schema["properties"].keys(), name

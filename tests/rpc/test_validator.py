@@ -16,9 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from intents.cache.v1 import cache_service_pb2 as cache_pb
 from intents.cache.v1 import cache_service_pb2_grpc as cache_rpc
 from intents.v1 import intent_service_pb2 as service_pb
+from intents.v1 import types_pb2 as types_pb
 from intents.validator.v1 import validator_service_pb2 as pb
 from intents.validator.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from services.common.clock import SystemClock
+from services.common.domain.explanation import RuleStatus
 from services.common.errors import IntentError, Reason
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.validator import GrpcValidator
@@ -121,6 +123,27 @@ async def test_the_registry_in_force_is_told(house: House, tmp_path: Path) -> No
         return [token.id for token in (await validator.rules()).tokens] == ["NEAR"]
 
     await eventually(changed)
+
+
+async def test_full_and_explain_over_grpc(house: House) -> None:
+    channel = await house.start()
+    validator = GrpcValidator(channel)
+    body = {**Wallet().sign_plain(), "id": "{", "input_amount": "-1"}
+    (short,) = await validator.validate([to_domain(body)])
+    assert [one.field for one in short.violations] == ["id"]
+    assert short.explanation is None
+    (verdict,) = await validator.validate([to_domain(body)], full=True, explain=True)
+    assert [one.field for one in verdict.violations] == ["id", "input_amount"]
+    assert verdict.failed_stage == "structure"
+    assert verdict.explanation is not None and verdict.explanation.signed is not None
+    failed = [one.rule for one in verdict.explanation.rules if one.status is RuleStatus.FAILED]
+    assert failed == ["id-form", "input-amount-form"]
+    wrong = to_proto(body)
+    wrong.intent.deadline.seconds = -(2**62)
+    request = pb.ValidateIntentsRequest(items=[pb.ValidateIntentsItem(submission=wrong)], explain=True)
+    answer = await ValidatorServiceStub(channel).ValidateIntents(request)
+    unread = answer.verdicts[0].explanation
+    assert {one.status for one in unread.rules} == {types_pb.RULE_STATUS_NOT_REACHED}
 
 
 async def test_rules_tell_a_client_what_to_sign(house: House) -> None:

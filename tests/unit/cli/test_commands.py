@@ -14,11 +14,13 @@ from intents.v1 import types_pb2 as types
 from intents_client.shown import STATUSES
 from services.common.clock import SystemClock
 from services.common.convert.intents import submission_from_proto
+from services.edge import convert
 from services.validator.model import RuleBook
 from services.validator.service import Validator
-from tests.harness.signing import Wallet
+from tests.harness.signing import Wallet, to_domain
 from tests.unit.cli.support import FIELDS, Terminal, answering
 from tests.unit.client.support import Script, event, refuse
+from tests.unit.edge.fakes import explains
 from tests.unit.validator.support import FakeViews
 
 
@@ -198,6 +200,26 @@ async def test_validate_lists_the_seeds_errors(terminal: Terminal) -> None:
     async with terminal.at(answering(ValidateIntent=pb.ValidateIntentResponse(valid=True))):
         assert await terminal.run("validate", *FIELDS) == (0, "valid\n", "")
         assert await terminal.json("validate", *FIELDS) == {"valid": True}
+
+
+async def test_validate_explains_every_rule_and_how_to_mend_what_failed(terminal: Terminal) -> None:
+    script = answering(ValidateIntent=convert.verdict(explains(to_domain({}))))
+    async with terminal.at(script):
+        code, out, err = await terminal.run("validate", *FIELDS, "--explain", "--full")
+        shown = json.loads((await terminal.run("validate", *FIELDS, "--explain", "--json"))[1])
+    sent = [call[1] for call in script.calls if hasattr(call[1], "explain")]
+    assert [(one.full, one.explain) for one in sent] == [(True, True), (False, True)]
+    assert (code, err) == (1, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["RULE", "STAGE", "KIND", "OUTCOME", "SEEN"]
+    assert lines[1].split() == ["network", "security", "protocol", "failed", "'mainnet'"]
+    assert lines[2].split() == ["deadline-near", "security", "policy", "passed", "absent"]
+    assert "  network: not ours (WRONG_NETWORK)" in lines and "  To mend it: Sign again." in lines
+    assert "Bring it nearer" not in out
+    assert "\x1b" not in out and "  {}\\x1b" in lines, "what a stranger signed does not steer the terminal"
+    assert "Signed message, 9000 bytes, its beginning:" in lines and "  0102" in lines
+    assert lines[-1] == "not valid"
+    assert [one["rule"] for one in shown["explanation"]["rules"]] == ["network", "deadline-near"]
 
 
 async def test_looking_at_intents(terminal: Terminal) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from intents_client import shown
 from services.common.convert.intents import event_to_proto, intent_to_proto, receipt_to_proto
+from services.common.domain.explanation import Explanation
 from services.common.domain.intent import (
     ChainTransaction,
     ErrorDetails,
@@ -16,8 +17,10 @@ from services.common.domain.intent import (
     Receipt,
 )
 from services.common.domain.lifecycle import Status
-from services.edge import present
+from services.common.domain.outcomes import Verdict
+from services.edge import convert, present
 from tests.harness.signing import Wallet, to_domain
+from tests.unit.edge.fakes import explains
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
 DETAILS = ExecutionDetails(
@@ -60,6 +63,14 @@ def record(status: Status, **changes: Any) -> IntentRecord:
 )
 def test_records(kept: IntentRecord) -> None:
     assert shown.intent_to_json(intent_to_proto(kept)) == present.record(kept)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [Verdict(valid=True), explains(to_domain({})), Verdict(valid=True, explanation=Explanation(rules=()))],
+)
+def test_verdicts(found: Verdict) -> None:
+    assert shown.verdict_to_json(convert.verdict(found)) == present.verdict(found)
 
 
 def test_receipts() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.common.clock import Clock, now
+from services.common.domain.explanation import Explanation, Kind, RuleOutcome, RuleStatus, SignedContent
 from services.common.domain.intent import (
     ErrorDetails,
     IntentEvent,
@@ -93,6 +94,29 @@ class FakeValidator:
 
     async def rules(self) -> Rules:
         return RULES
+
+
+EXPLAINED = Explanation(
+    rules=(
+        RuleOutcome(
+            rule="network", stage="security", kind=Kind.PROTOCOL, status=RuleStatus.FAILED, seen="'mainnet'",
+            asks="The message was signed for our network.", mend="Sign again.",
+            violations=(Violation(field="network", reason=Reason.WRONG_NETWORK, message="not ours"),),
+        ),
+        RuleOutcome(
+            rule="deadline-near", stage="security", kind=Kind.POLICY, status=RuleStatus.PASSED, seen="absent",
+            asks="It is near.", mend="Bring it nearer.",
+        ),
+    ),
+    signed=SignedContent(text="{}\x1b", text_bytes=9_000, data=b"\1\2", data_bytes=2),
+)  # fmt: skip
+"""An explanation with one rule that failed and one that passed."""
+
+
+def explains(submission: Submission) -> Verdict:
+    """A validator's mind: refused, and told why."""
+    violations = EXPLAINED.rules[0].violations
+    return Verdict(valid=False, failed_stage="security", violations=violations, explanation=EXPLAINED)
 
 
 def refuses(reason: Reason, field: str = "signed_data") -> Callable[[Submission], Verdict]:
