@@ -19,7 +19,7 @@ class RuleStatus(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_REACHED = "not_reached"  # an earlier one refused, or what it looks at is not there
-    UNAVAILABLE = "unavailable"  # the chain's answer, which it needs, could not be had
+    UNAVAILABLE = "unavailable"  # what it needs of others, the chain's answer or a price, could not be had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

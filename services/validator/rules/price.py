@@ -51,6 +51,11 @@ def expected(case: Case, leave: Callable[[str], None]) -> tuple[int, int, int] |
     return numerator, denominator * 10**-shift, case.book.price_margin_bps
 
 
+def _least(case: Case) -> str | None:
+    least = _asked(case)
+    return None if least is None else str(least)
+
+
 @rule(
     "min-output-reachable",
     Kind.POLICY,
@@ -58,6 +63,8 @@ def expected(case: Case, leave: Callable[[str], None]) -> tuple[int, int, int] |
     "min_output_amount",
     asks="The least output is not above what the prices at hand give for the input, PRICE_MARGIN_BPS granted.",
     mend="Ask for less, or give more.",
+    reads=("input_token", "input_amount", "output_token", "min_output_amount"),
+    seen=_least,
 )
 def min_output_reachable(case: Case) -> None:
     least = _asked(case)
@@ -82,6 +89,8 @@ def min_output_reachable(case: Case) -> None:
     "min_output_amount",
     asks="The least output is not below what max_slippage leaves of the prices at hand, PRICE_MARGIN_BPS granted.",
     mend="Raise min_output_amount to what max_slippage means, or raise max_slippage.",
+    reads=("input_token", "input_amount", "output_token", "min_output_amount", "max_slippage"),
+    seen=_least,
 )
 def min_output_slippage(case: Case) -> None:
     least, slippage = _asked(case), case.intent.max_slippage_bps

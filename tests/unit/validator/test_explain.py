@@ -9,27 +9,19 @@ import pytest
 
 from services.common.convert.answers import verdict_from_proto, verdict_to_proto
 from services.common.domain.explanation import Explanation, RuleStatus
-from services.common.domain.intent import Submission
 from services.common.domain.outcomes import Verdict
 from services.common.domain.views import HasPublicKey
 from services.common.errors import IntentError, Reason
 from services.validator.explain import MAX_DATA, MAX_SEEN, MAX_TEXT
-from services.validator.model import MAX_EXPLAINED, RuleBook
+from services.validator.model import MAX_EXPLAINED
 from services.validator.rules import STAGES, TABLE
-from services.validator.service import Validator
 from tests.harness.signing import to_domain
 from tests.unit.validator.alone import BOB, Input, alone, versioned
 from tests.unit.validator.messages import UNREADABLE, body_of, message
-from tests.unit.validator.support import ALICE, SOON, FakeViews, StoppedClock, found, signed, validator
+from tests.unit.validator.support import ALICE, SOON, FakeViews, found, signed, validator
+from tests.unit.validator.test_rules import judged
 
 PASSED, FAILED, NOT_REACHED, UNAVAILABLE = RuleStatus
-
-
-async def told(one: Input, **asked: bool) -> Verdict:
-    (verdict,) = await Validator(RuleBook(**one.book), one.views(), StoppedClock()).validate(
-        [one.submission], **asked
-    )
-    return verdict
 
 
 async def explained(body: dict[str, Any], views: FakeViews | None = None, **asked: bool) -> Verdict:
@@ -48,7 +40,7 @@ def statuses(verdict: Verdict) -> dict[str, RuleStatus]:
 
 async def test_each_rule_is_told_to_have_failed_on_what_it_saw() -> None:
     for name, one in alone().items():
-        verdict = await told(one, explain=True, full=True)
+        verdict = await judged(one, explain=True, full=True)
         rules = explanation(verdict).rules
         assert [(one.stage, one.rule) for one in rules] == [(stage, rule.name) for stage, rule in TABLE]
         (failed,) = [one for one in rules if one.status is FAILED]
@@ -60,7 +52,7 @@ async def test_each_rule_is_told_to_have_failed_on_what_it_saw() -> None:
 
 async def test_nothing_is_reached_after_the_stage_that_refused() -> None:
     for name, one in alone().items():
-        verdict = await told(one, explain=True)
+        verdict = await judged(one, explain=True)
         for outcome in explanation(verdict).rules:
             if STAGES.index(outcome.stage) > STAGES.index(verdict.failed_stage):
                 assert (outcome.status, outcome.seen, outcome.violations) == (NOT_REACHED, "", ()), name
@@ -72,18 +64,19 @@ async def test_explaining_changes_no_verdict() -> None:
     inputs.append(Input(submission=to_domain({})))
     inputs.append(Input(submission=replace(to_domain(signed()), intent=None)))
     for one in inputs:
-        plain = await told(one)
+        plain = await judged(one)
         assert plain.explanation is None
-        assert replace(await told(one, explain=True), explanation=None) == plain
+        assert replace(await judged(one, explain=True), explanation=None) == plain
         if plain.valid:
-            assert await told(one, full=True) == plain
+            assert await judged(one, full=True) == plain
 
 
 async def test_a_valid_intent_passes_all_that_has_something_to_look_at() -> None:
     verdict = await explained(body_of(message(), nonce=versioned()), FakeViews(salts={b"salt"}))
     assert verdict.valid
     idle = {name for name, status in statuses(verdict).items() if status is not PASSED}
-    assert idle == {"key-registered"}, "an implicit account needs no registration"
+    # an implicit account needs no registration, and no adapter of prices is there
+    assert idle == {"key-registered", "min-output-reachable", "min-output-slippage"}
     signed_ = explanation(verdict).signed
     assert signed_ is not None
     assert json.loads(signed_.text) == message()
@@ -133,6 +126,15 @@ async def test_views_that_cannot_be_had_are_neither_passed_nor_failed() -> None:
     refused = await explained({**body, "input_amount": "1"}, FakeViews(away=True))
     assert (refused.unavailable, found(refused)) == ("", [("input_amount", Reason.FIELD_MISMATCH)])
     assert [statuses(refused)[name] for name in ("key-registered", "nonce-unused")] == [UNAVAILABLE] * 2
+
+
+async def test_a_price_that_is_too_old_leaves_its_rule_unapplied_but_the_intent_valid() -> None:
+    one = alone()["min-output-reachable"]
+    verdict = await judged(replace(one, book={"price_max_age_ns": -1}), explain=True)
+    assert verdict.valid
+    outcome = next(one for one in explanation(verdict).rules if one.rule == "min-output-reachable")
+    assert outcome.status is UNAVAILABLE
+    assert outcome.seen.endswith("; the price of USDC is 0 s old")
 
 
 async def test_what_was_signed_is_shown_also_to_whom_an_earlier_stage_refused() -> None:
@@ -194,8 +196,7 @@ async def test_what_no_rule_could_look_at_reaches_none() -> None:
     assert set(statuses(verdict).values()) == {NOT_REACHED}
     nothing = await explained({}, full=True)
     assert statuses(nothing)["required-fields"] is FAILED
-    assert {status for name, status in statuses(nothing).items() if name.startswith("min-")} == {PASSED}
-    assert isinstance(bare, Submission)
+    assert statuses(nothing)["min-output-form"] is PASSED
 
 
 async def test_deadlines_are_told_as_the_message_has_them() -> None:

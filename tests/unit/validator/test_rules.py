@@ -11,10 +11,10 @@ from tests.unit.validator.alone import Input, alone
 from tests.unit.validator.support import StoppedClock
 
 
-async def judged(one: Input, table: Table = TABLE) -> Verdict:
+async def judged(one: Input, table: Table = TABLE, **asked: bool) -> Verdict:
     validator = Validator(RuleBook(**one.book), one.views(), StoppedClock(), table=table)
     validator.prices = one.prices
-    (verdict,) = await validator.validate([one.submission])
+    (verdict,) = await validator.validate([one.submission], **asked)
     return verdict
 
 
