@@ -16,7 +16,7 @@ from services.common.domain.signing import STANDARDS, intent_digest
 from services.common.domain.ton import address_parts
 from services.common.encoding import b58encode
 from services.common.errors import IntentError, Reason
-from services.edge.http.openapi import SCHEMAS
+from services.edge.http.schemas import SCHEMAS
 from services.store.document import new_document, record_of
 from tests.harness import standards
 from tests.harness.signing import to_domain, to_proto
