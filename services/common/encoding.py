@@ -2,10 +2,13 @@
 
 import base64
 import binascii
+from functools import lru_cache
 from typing import Final
 
 ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
+_FOREIGN: Final = 0xFF
+_DIGITS: Final = bytes(ALPHABET.find(chr(code)) & 0xFF for code in range(256))
+"""For bytes.translate: a character's digit, _FOREIGN for what is none."""
 MAX_BASE58: Final = 1024
 """Longest base58 text taken, in characters: decoding costs the square of it."""
 
@@ -25,14 +28,30 @@ def b58decode(text: str, *, max_length: int = MAX_BASE58) -> bytes:
     """Bytes of `text`. Raises ValueError above `max_length` characters or on a foreign character."""
     if len(text) > max_length:
         raise ValueError(f"base58 text longer than {max_length} characters")
-    number = 0
-    try:
-        for character in text:
-            number = number * 58 + _VALUE[character]
-    except KeyError:
-        raise ValueError("not base58") from None
+    if not text.isascii():
+        raise ValueError("not base58")
+    digits = text.encode("ascii").translate(_DIGITS)
+    if _FOREIGN in digits:
+        raise ValueError("not base58")
+    # digits stand in lanes of one byte; each step joins neighbours, so that a lane of twice the width holds
+    # high * 58^n + low: a few operations on one long number in place of one for each character
+    number = int.from_bytes(digits, "big")
+    for width, weight, low in _joins(len(digits)):
+        number = (number & low) + ((number >> width) & low) * weight
     zeros = len(text) - len(text.lstrip("1"))
     return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+@lru_cache(maxsize=128)
+def _joins(digits: int) -> tuple[tuple[int, int, int], ...]:
+    """For each step the width of a lane in bits, the weight of its upper neighbour, and a mask of every second lane."""
+    made: list[tuple[int, int, int]] = []
+    width, weight = 8, 58
+    while width < 8 * digits:
+        lane = (1 << width) - 1
+        made.append((width, weight, sum(lane << at for at in range(0, 8 * digits, 2 * width))))
+        width, weight = 2 * width, weight * weight
+    return tuple(made)
 
 
 def b64decode(text: str, *, length: int | None = None) -> bytes:

@@ -77,11 +77,16 @@ def read(signed: SignedData) -> SignedMessage:
 
 def fields_of(intent: PlainIntent) -> dict[str, str | int]:
     """The fields present in an intent, in the form of `SignedMessage.fields`."""
-    present: dict[str, str | int] = {}
-    for name in _TEXTS:
-        value = getattr(intent, name)
-        if value is not None:
-            present[name] = value
+    present: dict[str, str | int] = {
+        "id": intent.id,
+        "user_account": intent.user_account,
+        "action": intent.action,
+        "input_token": intent.input_token,
+        "input_amount": intent.input_amount,
+        "output_token": intent.output_token,
+    }
+    if intent.min_output_amount is not None:
+        present["min_output_amount"] = intent.min_output_amount
     if intent.max_slippage_bps is not None:
         present["max_slippage"] = intent.max_slippage_bps
     if intent.deadline_ns is not None:

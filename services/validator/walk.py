@@ -16,9 +16,8 @@ class Brisk:
 
     def plain(self, case: Case) -> bool:
         """The stages that need nothing but the intent. False if it is refused there."""
-        for stage, checks in self._table.plain:
-            for check in checks:
-                check(case)
+        for stage, check in self._table.plain:
+            check(case)
             if case.found:
                 case.failed_stage = stage
                 return False
@@ -36,8 +35,7 @@ class Brisk:
 
     def secure(self, case: Case) -> None:
         """The last stage, on a case that is prepared and has the chain's answers."""
-        for check in self._table.security[case.reach]:
-            check(case)
+        self._table.security[case.reach](case)
         if case.found:
             case.failed_stage = SECURITY
 

@@ -25,15 +25,13 @@ def loads(data: bytes | str, *, max_bytes: int) -> Any:
             raise StrictJsonError(f"not UTF-8 at byte {error.start}") from None
     else:
         text = data
-        if len(data.encode("utf-8", "surrogatepass")) > max_bytes:
+        if not data.isascii() and len(data.encode("utf-8", "surrogatepass")) > max_bytes:
             raise StrictJsonError(f"longer than {max_bytes} bytes")
     if text.startswith("\ufeff"):
         raise StrictJsonError("starts with a byte order mark")
     _check_depth(text)
     try:
-        value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=Number, parse_int=_integer
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise StrictJsonError(f"{error.msg} at character {error.pos}") from None
     if "\\u" in text or not text.isascii():
@@ -69,6 +67,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise StrictJsonError(f"duplicate key {key[:64]!r}")
             seen.add(key)
     return found
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=Number, parse_int=_integer
+)
+"""Made once: json.loads would make one for each text, which costs as much as reading a short one."""
 
 
 def _check_depth(text: str) -> None:

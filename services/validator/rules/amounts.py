@@ -161,9 +161,12 @@ def _beyond(case: Case, bound: str, entry: TokenInfo) -> None:
 
 
 def _within(case: Case, name: str, text: str, *, least: int) -> None:
-    if _CANONICAL.fullmatch(text) is None:
-        return  # another rule's
-    if len(text) > _DIGITS or not least <= int(text) <= MAX_AMOUNT:
+    if len(text) < _DIGITS:
+        beyond = least > 0 and text == "0"  # any other number of so few digits is within
+    else:
+        canonical = _CANONICAL.fullmatch(text) is not None  # what is not is another rule's
+        beyond = canonical and (len(text) > _DIGITS or int(text) > MAX_AMOUNT)
+    if beyond:
         case.add(name, Reason.AMOUNT_OUT_OF_RANGE, f"{name} must be {least} to 2^128-1, not {shown(text)}")
 
 

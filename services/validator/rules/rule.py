@@ -1,8 +1,8 @@
 """What a rule is, and the table that they stand in."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from services.common.domain.explanation import Kind as Kind  # for every file of rules
 from services.common.domain.views import ChainView
@@ -82,13 +82,13 @@ def rule(
 class Table:
     """The rules in the order they are applied, stage by stage. Raises ValueError for a name that comes twice.
 
-    A stage is looked at only if the ones before it found nothing. `plain` are the checks of the stages that need
-    nothing but the intent; `security` those of the last one, by how far a case reaches.
+    A stage is looked at only if the ones before it found nothing. `plain` are the stages that need nothing but the
+    intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches.
     """
 
     stages: Mapping[str, tuple[Rule, ...]]
-    plain: tuple[tuple[str, tuple[Check, ...]], ...] = field(init=False)
-    security: tuple[tuple[Check, ...], ...] = field(init=False)
+    plain: tuple[tuple[str, Check], ...] = field(init=False)
+    security: tuple[Check, ...] = field(init=False)
     asking: tuple[Rule, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,11 +98,11 @@ class Table:
             raise ValueError(f"rules need names of their own: {', '.join(twice)}")
         secure = self.stages.get(SECURITY, ())
         plain = tuple(
-            (stage, tuple(rule.check for rule in rules))
+            (stage, _in_turn([rule.check for rule in rules]))
             for stage, rules in self.stages.items()
             if stage != SECURITY
         )
-        reaching = tuple(tuple(rule.check for rule in secure if rule.needs <= reach) for reach in Reach)
+        reaching = tuple(_in_turn([rule.check for rule in secure if rule.needs <= reach]) for reach in Reach)
         object.__setattr__(self, "plain", plain)
         object.__setattr__(self, "security", reaching)
         object.__setattr__(self, "asking", tuple(rule for rule in secure if rule.view is not None))
@@ -120,3 +120,18 @@ class Table:
         return Table({
             stage: tuple(rule for rule in rules if rule.name != name) for stage, rules in self.stages.items()
         })  # fmt: skip
+
+
+def _in_turn(checks: Sequence[Check]) -> Check:
+    """One function that calls them all, written out call by call.
+
+    The interpreter remembers at the place of a call what is called there; a loop has one place for all, which costs a
+    fifth of the time that the rules take.
+    """
+    names = {f"check_{number}": check for number, check in enumerate(checks)}
+    head = ", ".join(["case", *(f"{name}={name}" for name in names)])
+    body = "\n".join(f"    {name}(case)" for name in names) or "    pass"
+    space: dict[str, Any] = dict(names)
+    exec(f"def run({head}):\n{body}\n", space)  # noqa: S102 (nothing in the text comes from outside)
+    run: Check = space["run"]
+    return run

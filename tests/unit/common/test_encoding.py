@@ -1,10 +1,20 @@
 """Text forms of bytes, against published vectors and every malformed spelling."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.encoding import b58decode, b58encode, b64decode, b64encode, format_key, parse_key
+from services.common.encoding import (
+    ALPHABET,
+    b58decode,
+    b58encode,
+    b64decode,
+    b64encode,
+    format_key,
+    parse_key,
+)
 
 # from the base58 vectors of Bitcoin Core and draft-msporny-base58
 VECTORS = [
@@ -66,3 +76,19 @@ def test_keys_and_signatures() -> None:
 def test_what_is_no_key(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected|bytes|base58"):
         parse_key(text)
+
+
+def test_base58_of_every_length_is_the_sum_of_its_digits() -> None:
+    digits = random.Random(5)
+    for length in range(1, 200):
+        text = "".join(digits.choices(ALPHABET, k=length))
+        number = 0
+        for character in text:
+            number = number * 58 + ALPHABET.index(character)
+        data = b58decode(text)
+        assert int.from_bytes(data, "big") == number
+        assert b58encode(data) == text
+    assert b58decode("z" * 1024) == (58**1024 - 1).to_bytes(750, "big")
+    for foreign in "0OIl \n\xff\u0661":
+        with pytest.raises(ValueError, match="not base58"):
+            b58decode(f"zzzz{foreign}zzzz")

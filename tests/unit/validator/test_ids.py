@@ -1,8 +1,11 @@
 """Names of tokens as near/intents reads them."""
 
+import itertools
+import re
+
 import pytest
 
-from services.validator.ids import bare, contract_of, standard_of
+from services.validator.ids import bare, contract_of, is_account, standard_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,13 @@ def test_a_fungible_token_has_one_bare_name() -> None:
     for token in ("USDC", "nep141:USDC", "nep171:abc:xyz", "nep141:nep141:a"):
         assert bare(token) == token
         assert contract_of(token) == ""
+
+
+def test_account_ids_are_what_nears_own_pattern_takes() -> None:
+    pattern = re.compile(r"(([a-z\d]+[-_])*[a-z\d]+\.)*([a-z\d]+[-_])*[a-z\d]+", re.ASCII)  # near-account-id
+    for length in range(7):
+        for parts in itertools.product("a7.-_A", repeat=length):
+            text = "".join(parts)
+            assert is_account(text) == (length >= 2 and pattern.fullmatch(text) is not None), text
+    assert is_account("a" * 64) and not is_account("a" * 65)
+    assert not is_account("a.near\n")
