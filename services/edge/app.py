@@ -27,6 +27,7 @@ from services.edge.http.context import Shared
 from services.edge.http.server import serve_http
 from services.edge.limits.address import networks
 from services.edge.limits.fallback import FallbackRateLimiter
+from services.edge.limits.in_flight import InFlight
 from services.edge.limits.memory import MemoryRateLimiter
 from services.edge.limits.port import RateLimiter
 from services.edge.limits.redis import RedisRateLimiter, connect
@@ -87,6 +88,13 @@ async def open_edge(
             seen=seen,
             default_lifetime=timedelta(seconds=settings.default_lifetime),
             version=_version(),
+            in_flight=InFlight(
+                coalesced.ports.store,
+                clock,
+                per_user=settings.max_in_flight_per_user,
+                per_token=settings.max_in_flight_per_token,
+                trust=settings.in_flight_trust_ms / 1000,
+            ),
         )
         stack.push_async_callback(edge.aclose)
         servicer = EdgeServicer(edge, authenticator, clock, trusted=trusted)

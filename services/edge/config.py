@@ -44,6 +44,27 @@ class EdgeRules(ServiceSettings):
         20, unit="submissions", minimum=1, help="Submissions let through per caller in any window"
     )
     rate_limit_window_ms: int = setting(900_000, unit="ms", minimum=1, help="Length of that window")
+    max_in_flight_per_user: int = setting(
+        0,
+        unit="intents",
+        minimum=0,
+        maximum=10_000,
+        help="Most intents of one user_account under way before a new one is refused; 0 any number",
+    )
+    max_in_flight_per_token: int = setting(
+        0,
+        unit="intents",
+        minimum=0,
+        maximum=10_000,
+        help="Most intents under way that name one token on either side; 0 any number",
+    )
+    in_flight_trust_ms: int = setting(
+        1_000,
+        unit="ms",
+        minimum=0,
+        maximum=60_000,
+        help="Time that such a count is relied on, what this edge lets through being added",
+    )
     trusted_proxies: tuple[str, ...] = setting(
         (), unit="CIDRs", help="Proxies whose X-Forwarded-For counts, comma-separated"
     )

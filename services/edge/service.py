@@ -24,6 +24,7 @@ from services.common.domain.outcomes import (
 from services.common.domain.statistics import Period, Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason, not_implemented, unavailable
 from services.common.observe import trace
+from services.edge.limits.in_flight import InFlight
 from services.edge.limits.port import RateLimiter
 from services.edge.model import (
     Caller,
@@ -70,6 +71,7 @@ class Edge:
         seen: Vocabulary,
         default_lifetime: timedelta,
         version: str,
+        in_flight: InFlight | None = None,
     ) -> None:
         self.hub = hub
         self.limits = limits
@@ -78,7 +80,12 @@ class Edge:
         self.version = version
         self._background = Background(seen)
         self._submitter = Submitter(
-            ports, clock, seen, default_lifetime=default_lifetime, background=self._background
+            ports,
+            clock,
+            seen,
+            default_lifetime=default_lifetime,
+            background=self._background,
+            in_flight=in_flight or InFlight(ports.store, clock),
         )
 
     async def admit(self, caller: Caller, count: int = 1) -> None:

@@ -27,6 +27,7 @@ from services.common.domain.outcomes import (
 from services.common.domain.signing import canonical_fields, content_hash
 from services.common.errors import IntentError, Reason, not_implemented, unavailable
 from services.common.observe import logs, trace
+from services.edge.limits.in_flight import InFlight, Places
 from services.edge.model import Caller, check_request_id
 from services.edge.observe import Vocabulary
 from services.edge.ports import Ports
@@ -85,8 +86,10 @@ class Submitter:
         *,
         default_lifetime: timedelta,
         background: Background,
+        in_flight: InFlight,
     ) -> None:
         self._ports = ports
+        self._in_flight = in_flight
         self._clock = clock
         self._seen = seen
         self._default_lifetime = default_lifetime
@@ -115,15 +118,37 @@ class Submitter:
         verdicts, known = await asyncio.gather(
             self._verdicts(list(submissions.values())), self._known(list(submissions.values()))
         )
-        doubtful = [
+        doubtful = {
             index
             for index, verdict, seen in zip(indexes, verdicts, known, strict=True)
             if seen or not verdict.valid
-        ]
+        }
+        # nothing is counted for what is refused anyway, and a repeat needs no place
+        places = await self._in_flight.take({
+            index: submission for index, submission in submissions.items() if index not in doubtful
+        })  # fmt: skip
+        try:
+            return await self._settle(
+                caller, submissions, dict(zip(indexes, verdicts, strict=True)), doubtful, places
+            )
+        finally:
+            places.close()
+
+    async def _settle(
+        self,
+        caller: Caller,
+        submissions: dict[int, Submission],
+        verdicts: dict[int, Verdict],
+        doubtful: set[int],
+        places: Places,
+    ) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
-        found, unbound = await self._recognise(caller, {index: submissions[index] for index in doubtful})
+        doubtful = doubtful | places.refused.keys()
+        found, unbound = await self._recognise(
+            caller, {index: one for index, one in submissions.items() if index in doubtful}
+        )
         new: dict[int, NewIntent] = {}
-        for index, verdict in zip(indexes, verdicts, strict=True):
+        for index, verdict in verdicts.items():
             recognised = found.get(index)
             if recognised is not None:
                 outcomes[index] = recognised
@@ -131,6 +156,8 @@ class Submitter:
                     self._seen.submissions("repeated").inc()
             elif index not in unbound and not verdict.valid:
                 outcomes[index] = refusal_of(verdict)
+            elif index not in unbound and index in places.refused:
+                outcomes[index] = places.refused[index]
             else:
                 known_until = unbound[index].expires_at if index in unbound else verdict.expires_at
                 new[index] = NewIntent(
@@ -140,7 +167,8 @@ class Submitter:
                     traceparent=trace.current_traceparent(),
                 )
         if new:
-            outcomes |= await self._create(caller, new)
+            places.stored = set(new)
+            outcomes |= await self._create(caller, new, places)
         return outcomes
 
     async def _verdicts(self, submissions: Sequence[Submission]) -> Sequence[Verdict]:
@@ -213,11 +241,13 @@ class Submitter:
                 )
         return outcomes, unbound
 
-    async def _create(self, caller: Caller, new: dict[int, NewIntent]) -> dict[int, Outcome]:
+    async def _create(self, caller: Caller, new: dict[int, NewIntent], places: Places) -> dict[int, Outcome]:
         answers = await self._ports.store.create(list(new.values()))
         outcomes: dict[int, Outcome] = {}
         fresh: list[str] = []
         for index, answer in zip(new, answers, strict=True):
+            if not (isinstance(answer, Accepted) and answer.created):
+                places.stored.discard(index)
             if isinstance(answer, Accepted):
                 outcomes[index] = answer.receipt
                 self._seen.submissions("accepted" if answer.created else "repeated").inc()

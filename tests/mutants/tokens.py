@@ -1,4 +1,4 @@
-"""Which tokens are taken, without each of its protections."""
+"""Which tokens are taken, and how many at once, without each of their protections."""
 
 from tests.mutants.mutant import Mutant, without
 
@@ -36,6 +36,24 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(
             "tests/unit/validator/test_prices.py::test_a_price_that_is_none_leaves_the_rules_not_applied[prices2-old]",
         ),
+    ),
+    without(
+        "P8",
+        "a-repeat-needs-a-place",
+        "services.edge.submit",
+        ("        doubtful = doubtful | places.refused.keys()\n", ""),
+        tests=("tests/unit/edge/test_in_flight.py::test_p08_a_repeat_is_answered_where_there_is_no_place",),
+    ),
+    without(
+        "tokens",
+        "an-edge-forgets-what-it-lets-through",
+        "services.edge.limits.in_flight",
+        ("                one.asked += 1\n", "                one.asked += 0\n"),
+        (
+            "                held.asked -= 1\n                held.created += index in self.stored\n",
+            "                pass\n",
+        ),
+        tests=("tests/unit/edge/test_in_flight.py::test_of_many_at_once_one_edge_lets_no_more_through",),
     ),
     without(
         "tokens",

@@ -245,7 +245,7 @@ class FakeStore:
         matching = [
             record
             for record in reversed(self.records.values())
-            if record.principal == query.principal
+            if query.principal in ("", record.principal)
             and query.user_id in ("", record.user_id)
             and query.status in (None, record.status)
             and query.action in ("", record.intent.action)
