@@ -6,7 +6,7 @@ from pathlib import Path
 from services.common.config import ServiceSettings, setting
 from services.common.domain.outcomes import TokenInfo
 from services.validator.ids import TOKEN_STANDARDS
-from services.validator.model import RuleBook
+from services.validator.model import VIEWS, RuleBook
 from services.validator.registry import (
     DEFAULT_TOKENS,
     MAX_DECIMALS,
@@ -68,6 +68,15 @@ class RuleSettings:
     price_margin_bps: int = setting(
         100, unit="bps", minimum=0, maximum=10_000, help="How far a least output may be off the prices"
     )
+    check_balance: bool = setting(False, help="Whether the user must hold the input at the Verifier")
+    check_registration: bool = setting(
+        False, help="Whether the user must be registered with the contract of a fungible output token"
+    )
+    accept_without_views: tuple[str, ...] = setting(
+        ("mt_balance_of", "storage_balance_of"),
+        choices=tuple(name for name in VIEWS.values() if name != "current_salt"),
+        help="Views whose absence holds up no new intent, the processor asking again; others answer unavailable",
+    )
     default_lifetime: int = setting(
         3600, unit="s", minimum=1, help="Lifetime of an unsigned intent without a deadline"
     )
@@ -101,6 +110,9 @@ class RuleSettings:
             clock_skew_ns=self.clock_skew_ms * 10**6,
             price_max_age_ns=self.price_max_age_ms * 10**6,
             price_margin_bps=self.price_margin_bps,
+            check_balance=self.check_balance,
+            check_registration=self.check_registration,
+            accept_without=frozenset(self.accept_without_views),
             default_lifetime_ns=self.default_lifetime * 10**9,
         )
 

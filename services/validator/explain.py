@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.common.domain.explanation import Explanation, RuleOutcome, RuleStatus, SignedContent
-from services.common.domain.views import CurrentSalt, HasPublicKey, IsNonceUsed, IsValidSalt
 from services.common.errors import Violation
-from services.validator.model import Case, Reach
+from services.validator.model import VIEWS, Case, Reach
 from services.validator.rules.rule import Rule, Table
 from services.validator.values import value_of
 
@@ -27,7 +26,7 @@ def outcome(case: Case, stage: str, rule: Rule, found: Sequence[Violation], *, r
         status = RuleStatus.FAILED
     elif seen is None or _moot(case, rule):
         status = RuleStatus.NOT_REACHED
-    elif rule.name in case.unapplied or (rule.view is not None and case.said(rule.name) is None):
+    elif rule.name in case.unapplied or (rule.view is not None and case.answer(rule.name) is None):
         status = RuleStatus.UNAVAILABLE
     else:
         status = RuleStatus.PASSED
@@ -75,7 +74,7 @@ def _seen(case: Case, rule: Rule) -> str | None:
     if rule.name in case.unapplied:
         text = f"{text}; {case.unapplied[rule.name]}"
     if rule.view is not None and rule.name in case.asked:
-        text = f"{text}; {_VIEWS[type(case.asked[rule.name])]}: {_SAID[case.said(rule.name)]}"
+        text = f"{text}; {VIEWS[type(case.asked[rule.name])]}: {_answer(case.answer(rule.name))}"
     return _bounded(text)
 
 
@@ -87,13 +86,10 @@ def _bounded(text: str) -> str:
     return cut if len(cut) <= MAX_SEEN and len(text) <= MAX_SEEN else f"{cut[: MAX_SEEN - 3]}..."
 
 
-_VIEWS: Final = {
-    HasPublicKey: "has_public_key",
-    IsNonceUsed: "is_nonce_used",
-    IsValidSalt: "is_valid_salt",
-    CurrentSalt: "current_salt",
-}
-_SAID: Final = {True: "yes", False: "no", None: "could not be asked"}
+def _answer(found: bool | bytes | int | None) -> str:
+    if found is None:
+        return "could not be asked"
+    return ("yes" if found else "no") if isinstance(found, bool) else str(found)
 
 
 def _told(rule: Rule, stage: str, status: RuleStatus, seen: str, found: tuple[Violation, ...]) -> RuleOutcome:

@@ -9,7 +9,15 @@ from typing import Final
 from services.common.domain.explanation import RuleOutcome
 from services.common.domain.intent import PlainIntent, SignedData, Submission
 from services.common.domain.outcomes import Rules
-from services.common.domain.views import ChainView
+from services.common.domain.views import (
+    BalanceOf,
+    ChainView,
+    CurrentSalt,
+    HasPublicKey,
+    IsNonceUsed,
+    IsRegistered,
+    IsValidSalt,
+)
 from services.common.errors import Reason, Violation
 from services.validator.ids import TOKEN_STANDARDS
 from services.validator.message import NO_MESSAGE, SignedMessage
@@ -26,9 +34,23 @@ STANDARDS: Final = ("nep413", "raw_ed25519")
 """Signature standards that can be checked."""
 
 
+VIEWS: Final[Mapping[type, str]] = {
+    HasPublicKey: "has_public_key",
+    IsNonceUsed: "is_nonce_used",
+    IsValidSalt: "is_valid_salt",
+    CurrentSalt: "current_salt",
+    BalanceOf: "mt_balance_of",
+    IsRegistered: "storage_balance_of",
+}
+"""The views by the names that contracts have for them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleBook:
-    """What is accepted. Lifetimes in nanoseconds."""
+    """What is accepted. Lifetimes and ages in nanoseconds.
+
+    `accept_without` names the views whose absence holds up no new intent.
+    """
 
     network: str = "localnet"
     verifying_contract: str = "verifier.near"
@@ -40,6 +62,9 @@ class RuleBook:
     clock_skew_ns: int = 0
     price_max_age_ns: int = 60 * 10**9
     price_margin_bps: int = 100
+    check_balance: bool = False
+    check_registration: bool = False
+    accept_without: frozenset[str] = frozenset(("mt_balance_of", "storage_balance_of"))
     default_lifetime_ns: int = 3600 * 10**9
 
     @property
@@ -100,7 +125,7 @@ class Case:
     deadline_ns: int | None = None
     deadline_fault: str = ""
     asked: Mapping[str, ChainView] = field(default_factory=dict)
-    answers: Mapping[ChainView, bool] = field(default_factory=dict)
+    answers: Mapping[ChainView, bool | bytes | int] = field(default_factory=dict)
     prices: Prices = NO_PRICES
     unapplied: dict[str, str] = field(default_factory=dict)
     failed_stage: str = ""
@@ -115,10 +140,20 @@ class Case:
         """Note that a rule could not be applied: it neither passed nor refused."""
         self.unapplied.setdefault(rule, why)
 
-    def said(self, rule: str) -> bool | None:
+    def answer(self, rule: str) -> bool | bytes | int | None:
         """What the chain said to the view of that rule; None if it was not asked or could not be."""
         view = self.asked.get(rule)
         return None if view is None else self.answers.get(view)
+
+    def said(self, rule: str) -> bool | None:
+        """Such an answer to a question of yes or no."""
+        answer = self.answer(rule)
+        return answer if isinstance(answer, bool) else None
+
+    def units(self, rule: str) -> int | None:
+        """Such an answer to a question of how much."""
+        answer = self.answer(rule)
+        return answer if isinstance(answer, int) and not isinstance(answer, bool) else None
 
 
 def plain_of(submission: Submission) -> PlainIntent:

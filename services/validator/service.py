@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from services.common.clock import Clock, from_ns
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import Rules, Verdict
-from services.common.domain.views import ChainView
+from services.common.domain.views import BalanceOf, ChainView, CurrentSalt
 from services.common.errors import IntentError, Reason, Violation
 from services.common.ports import ChainViews
 from services.validator.explain import unread
-from services.validator.model import MAX_BATCH, MAX_EXPLAINED, Case, RuleBook, plain_of
+from services.validator.model import MAX_BATCH, MAX_EXPLAINED, VIEWS, Case, RuleBook, plain_of
 from services.validator.observe import Vocabulary
 from services.validator.ports import NO_PRICES, Prices
 from services.validator.prepare import prepare
@@ -116,7 +117,7 @@ class Validator:
             case.answers = answers
             walk.secure(case)
 
-    async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, bool]:
+    async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, bool | bytes | int]:
         """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""
         if not views:
             return {}
@@ -127,13 +128,13 @@ class Validator:
             if self._vocabulary is not None:
                 self._vocabulary.views_unavailable(error)
             return {}
-        found: dict[ChainView, bool] = {}
+        found: dict[ChainView, bool | bytes | int] = {}
         for view, answer in zip(asked, answers, strict=True):
             if isinstance(answer, IntentError):
                 if self._vocabulary is not None:
                     self._vocabulary.views_unavailable(answer)
-            else:
-                found[view] = bool(answer.value)
+            elif isinstance(answer.value, _KINDS.get(type(view), bool)):
+                found[view] = answer.value
         return found
 
     def _conclude(self, case: Case, walk: Brisk) -> Verdict:
@@ -145,8 +146,12 @@ class Validator:
                 violations=tuple(case.found),
                 explanation=explanation,
             )
-        if any(view not in case.answers for view in case.asked.values()):
-            return Verdict(valid=False, unavailable=UNAVAILABLE, explanation=explanation)
+        for rule, view in case.asked.items():
+            if view in case.answers:
+                continue
+            if case.stored or VIEWS[type(view)] not in case.book.accept_without:
+                return Verdict(valid=False, unavailable=UNAVAILABLE, explanation=explanation)
+            case.leave(rule, "could not be asked")
         until = case.deadline_ns
         if until is None:
             until = case.now_ns + case.book.default_lifetime_ns
@@ -155,6 +160,9 @@ class Validator:
     def _unread(self, verdict: Verdict, explain: bool) -> Verdict:
         return replace(verdict, explanation=unread(self._table)) if explain else verdict
 
+
+_KINDS: Final[Mapping[type, type]] = {BalanceOf: int, CurrentSalt: bytes}
+"""What a view is answered by; any other a bool. An answer of another kind is none."""
 
 _BARE_MESSAGE = Verdict(
     valid=False,

@@ -24,11 +24,14 @@ class Brisk:
         return True
 
     def wanted(self, case: Case) -> dict[str, ChainView]:
-        """What the chain must be asked, by rule. Nothing for a key that signed nothing."""
+        """What the chain must be asked, by rule. Nothing for a key that signed nothing; of an intent that needs no
+        signature what is no matter of its message."""
         asked: dict[str, ChainView] = {}
-        if case.proven and case.reach is Reach.MESSAGE:
+        unsigned = case.signed is None and not case.book.signature_required
+        if unsigned or (case.proven and case.reach is Reach.MESSAGE):
             for rule in self._table.asking:
-                view = rule.view(case) if rule.view is not None and self._fits(case, rule) else None
+                fits = rule.needs <= case.reach and self._fits(case, rule)
+                view = rule.view(case) if rule.view is not None and fits else None
                 if view is not None:
                     asked[rule.name] = view
         return asked

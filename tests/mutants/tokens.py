@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, without
 
 _WATCHED = "services.validator.adapters.watched"
+_HOLDINGS = "tests/unit/validator/test_holdings.py"
 _FILES = "tests/unit/validator/test_files.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -36,6 +37,23 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(
             "tests/unit/validator/test_prices.py::test_a_price_that_is_none_leaves_the_rules_not_applied[prices2-old]",
         ),
+    ),
+    without(
+        "tokens",
+        "an-absent-view-is-a-yes",
+        "services.validator.service",
+        (
+            "            if case.stored or VIEWS[type(view)] not in case.book.accept_without:\n",
+            "            if False:\n",
+        ),
+        tests=(f"{_HOLDINGS}::test_for_each_view_what_its_absence_means_is_a_choice[HasPublicKey]",),
+    ),
+    without(
+        "tokens",
+        "the-second-check-takes-an-absence",
+        "services.validator.service",
+        ("            if case.stored or VIEWS[type(view)] not in", "            if VIEWS[type(view)] not in"),
+        tests=(f"{_HOLDINGS}::test_for_each_view_what_its_absence_means_is_a_choice[BalanceOf]",),
     ),
     without(
         "P8",

@@ -80,6 +80,10 @@ def _priced(amount: str, *, wanted: str) -> Input:
     return replace(_body(body), prices=prices)
 
 
+def _holding(units: str) -> FakeViews:
+    return FakeViews(balances={(ALICE.account_id, "USDC"): int(units)})
+
+
 def _slippage(bps: int) -> Input:
     text = json.dumps(message(intents=[{"intent": "plain", **ALICE.fields(id="m", max_slippage=bps // 100)}]))
     return _body({**body_of(text), "max_slippage": bps // 100})
@@ -152,6 +156,12 @@ def alone() -> dict[str, Input]:
         "key-registered": _body(BOB.sign_plain(deadline=SOON)),
         "nonce-salt": _message(nonce=versioned(salt=b"tlas")),
         "nonce-outlives-deadline": _message(nonce=versioned(after=timedelta(minutes=9))),
+        "balance-covers": replace(
+            _signed(), book={"check_balance": True}, views=lambda: _holding("99999999")
+        ),
+        "output-registered": replace(
+            _signed(output_token="nep141:wrap.near"), book={"check_registration": True}
+        ),
         "nonce-unused": Input(
             submission=to_domain(body_of(message())),
             views=lambda: FakeViews(used={(ALICE.account_id, NONCE)}),

@@ -8,7 +8,15 @@ from typing import Any, Final
 from services.common.clock import to_ns
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import Verdict
-from services.common.domain.views import ChainView, HasPublicKey, IsNonceUsed, IsValidSalt, ViewAnswer
+from services.common.domain.views import (
+    BalanceOf,
+    ChainView,
+    HasPublicKey,
+    IsNonceUsed,
+    IsRegistered,
+    IsValidSalt,
+    ViewAnswer,
+)
 from services.common.errors import IntentError, Reason, unavailable
 from services.validator.model import RuleBook
 from services.validator.service import Validator
@@ -39,6 +47,8 @@ class FakeViews:
     keys: set[tuple[str, str]] = field(default_factory=set)
     used: set[tuple[str, bytes]] = field(default_factory=set)
     salts: set[bytes] = field(default_factory=set)
+    balances: dict[tuple[str, str], int] = field(default_factory=dict)
+    registered: set[tuple[str, str]] = field(default_factory=set)
     away: bool = False
     mute: type | None = None
     calls: list[Sequence[ChainView]] = field(default_factory=list)
@@ -59,6 +69,10 @@ class FakeViews:
                 known = (account, nonce) in self.used
             case IsValidSalt(salt):
                 known = salt in self.salts
+            case BalanceOf(account, token):
+                return ViewAnswer(value=self.balances.get((account, token), 0), block_height=7)
+            case IsRegistered(contract, account):
+                known = (contract, account) in self.registered
             case _:
                 raise AssertionError(f"not asked for by any rule: {view}")
         return ViewAnswer(value=known, block_height=7)

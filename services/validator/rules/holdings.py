@@ -1,0 +1,68 @@
+"""Stage 4, at its end: does the user hold what is given, can they be sent what is wanted?
+
+Both are asked only where the operator says so: a plain intent on devnet moves no balances of the Verifier.
+"""
+
+from typing import Final
+
+from services.common.domain.views import BalanceOf, IsRegistered
+from services.common.errors import Reason
+from services.validator.ids import contract_of
+from services.validator.model import Case
+from services.validator.rules.amounts import units
+from services.validator.rules.rule import Kind, Rule, rule
+
+
+def _balance(case: Case) -> BalanceOf | None:
+    intent = case.intent
+    return BalanceOf(intent.user_account, intent.input_token) if case.book.check_balance else None
+
+
+@rule(
+    "balance-covers",
+    Kind.POLICY,
+    Reason.INSUFFICIENT_BALANCE,
+    "input_amount",
+    asks="The contract holds the amount given for the user; where CHECK_BALANCE is set.",
+    mend="Deposit the token at the contract, or give less.",
+    reads=("user_account", "input_token", "input_amount"),
+    view=_balance,
+)
+def balance_covers(case: Case) -> None:
+    held, amount = case.units("balance-covers"), units(case.intent.input_amount)
+    if held is not None and amount is not None and held < amount:
+        case.add(
+            "input_amount",
+            Reason.INSUFFICIENT_BALANCE,
+            f"input_amount {amount} is more than the {held} that {case.book.verifying_contract} holds for the user",
+        )
+
+
+def _registered(case: Case) -> IsRegistered | None:
+    contract = contract_of(case.intent.output_token)
+    if not case.book.check_registration or not contract:
+        return None
+    return IsRegistered(contract, case.intent.user_account)
+
+
+@rule(
+    "output-registered",
+    Kind.POLICY,
+    Reason.NOT_REGISTERED,
+    "output_token",
+    asks="The user is registered with the contract of the fungible token wanted; where CHECK_REGISTRATION is set.",
+    mend="Call storage_deposit at the token's contract for the user.",
+    reads=("user_account", "output_token"),
+    view=_registered,
+)
+def output_registered(case: Case) -> None:
+    if case.said("output-registered") is False:
+        case.add(
+            "output_token",
+            Reason.NOT_REGISTERED,
+            f"{case.intent.user_account} is not registered with {contract_of(case.intent.output_token)}, "
+            "so that it cannot be sent there",
+        )
+
+
+RULES: Final[tuple[Rule, ...]] = (balance_covers, output_registered)
