@@ -15,7 +15,7 @@ from services.common.clock import from_ns, to_ns
 from services.common.domain.intent import ID_PATTERN, Nep413Payload, Submission
 from services.common.domain.outcomes import ListQuery, RequestIdentity
 from services.common.domain.strictjson import StrictJsonError, loads
-from services.common.encoding import b64decode, b64encode
+from services.common.encoding import b64decode_unpadded, b64encode
 from services.common.errors import IntentError, Reason
 
 MAX_BATCH: Final = 1000
@@ -79,7 +79,7 @@ def nonce_key(submission: Submission) -> str | None:
         if isinstance(signed.payload, Nep413Payload):
             contract, nonce = signed.payload.recipient, signed.payload.nonce
         else:
-            contract, nonce = message["verifying_contract"], b64decode(message["nonce"], length=32)
+            contract, nonce = message["verifying_contract"], b64decode_unpadded(message["nonce"], length=32)
         signer = message["signer_id"]
         if not all(isinstance(part, str) for part in (contract, signer)):
             raise TypeError("not text")

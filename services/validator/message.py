@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.common.domain import strictjson
 from services.common.domain.intent import Nep413Payload, PlainIntent, SignedData
 from services.common.domain.plainjson import PLAIN_FIELDS, deadline_ns, slippage_bps
-from services.common.encoding import b64decode
+from services.common.encoding import b64decode_unpadded
 
 MAX_MESSAGE_BYTES: Final = 16_384
 NONCE_BYTES: Final = 32
@@ -136,7 +136,7 @@ def _nonce(value: object) -> bytes | None:
     if type(value) is not str:
         return None
     try:
-        return b64decode(value, length=NONCE_BYTES)
+        return b64decode_unpadded(value, length=NONCE_BYTES)
     except ValueError:
         return None
 

@@ -9,6 +9,7 @@ from typing import Final
 from services.common.domain.explanation import RuleOutcome
 from services.common.domain.intent import PlainIntent, SignedData, Submission
 from services.common.domain.outcomes import Rules
+from services.common.domain.signing import STANDARDS
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
@@ -23,15 +24,14 @@ from services.validator.ids import TOKEN_STANDARDS
 from services.validator.message import NO_MESSAGE, SignedMessage
 from services.validator.ports import NO_PRICES, Prices
 from services.validator.registry import WORKSHOP, Registry
+from services.validator.standards.keys import Typed
+from services.validator.standards.standard import Standard
 
 MAX_BATCH: Final = 256
 """Submissions in one call."""
 
 MAX_EXPLAINED: Final = 32
 """Submissions in one call that asks for explanations: each costs many times a verdict."""
-
-STANDARDS: Final = ("nep413", "raw_ed25519")
-"""Signature standards that can be checked."""
 
 
 VIEWS: Final[Mapping[type, str]] = {
@@ -97,8 +97,9 @@ class Reach(IntEnum):
 class Case:
     """A submission on its way through the stages. `prepare` fills it before the last, every rule reads it.
 
-    `key` and `signature` are empty where their text cannot be read; `signed_bytes` are what the key must have
-    signed; `proven` says that it did; `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
+    `key` and `signature` are None where their text cannot be read, `key` also where the signature yields it, until it
+    is `proven`; `signed_bytes` are what the key must have signed. `assertion_fault` is webauthn's, with the field it
+    speaks of. `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
     instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
     contract that rules need, by rule; `answers` are the chain's, without those it could not give. `failed_stage` is
     the first that found something; `blocked` are the fields it refused, which later stages leave alone. `outcomes`
@@ -113,10 +114,13 @@ class Case:
     stored: bool
     found: list[Violation] = field(default_factory=list)
     reach: Reach = Reach.INTENT
-    key: bytes = b""
+    standard: Standard | None = None
+    form_fault: str = ""
+    key: Typed | None = None
     key_fault: str = ""
-    signature: bytes = b""
+    signature: Typed | None = None
     signature_fault: str = ""
+    assertion_fault: tuple[str, str] | None = None
     signed_bytes: bytes = b""
     proven: bool = False
     message_bytes: int = 0
@@ -131,6 +135,11 @@ class Case:
     failed_stage: str = ""
     blocked: frozenset[str] = frozenset()
     outcomes: tuple[RuleOutcome, ...] = ()
+
+    @property
+    def provable(self) -> bool:
+        """Whether there is all that a proof takes."""
+        return self.standard is not None and not (self.form_fault or self.key_fault or self.signature_fault)
 
     def add(self, name: str, reason: Reason, message: str) -> None:
         """Note a violation."""

@@ -1,10 +1,14 @@
 """From a submission to a case that the rules of the last stage can look at; what cannot be read is noted for them."""
 
+from services.common.domain.intent import SignedData
 from services.common.domain.plainjson import deadline_ns
 from services.common.domain.signing import intent_digest
-from services.common.encoding import parse_key
 from services.validator.message import MAX_MESSAGE_BYTES, MessageError, read
-from services.validator.model import STANDARDS, Case, Reach
+from services.validator.model import Case, Reach
+from services.validator.standards import TABLE, webauthn
+from services.validator.standards.keys import KEY_BYTES, SIGNATURE_BYTES
+from services.validator.standards.keys import read as read_typed
+from services.validator.standards.standard import Standard
 
 
 def prepare(case: Case) -> None:
@@ -13,23 +17,14 @@ def prepare(case: Case) -> None:
     if signed is None:
         case.deadline_ns = case.intent.deadline_ns
         return
-    if signed.standard not in STANDARDS:
+    standard = TABLE.get(signed.standard)
+    if standard is None:
         case.reach = Reach.SIGNED
         return
     case.reach = Reach.DECODED
-    try:
-        case.key = parse_key(signed.public_key, length=32)
-    except ValueError as error:
-        case.key_fault = str(error)
-    try:
-        case.signature = parse_key(signed.signature, length=64)
-    except ValueError as error:
-        case.signature_fault = str(error)
-    if isinstance(signed.payload, str):
-        case.signed_bytes = signed.payload.encode("utf-8", "surrogatepass")
-    else:
-        case.signed_bytes = intent_digest(signed)
-    case.message_bytes = _size(signed.text)
+    _read_proof(case, signed, standard)
+    client = "" if signed.webauthn is None else signed.webauthn.client_data_json
+    case.message_bytes = max(_size(signed.text), _size(client))
     if case.message_bytes > MAX_MESSAGE_BYTES:
         return
     try:
@@ -45,6 +40,25 @@ def prepare(case: Case) -> None:
         case.deadline_ns = deadline_ns(case.message.deadline)
     except ValueError as error:
         case.deadline_fault = f"the signed message's deadline {error}"
+
+
+def _read_proof(case: Case, signed: SignedData, standard: Standard) -> None:
+    case.standard = standard
+    case.form_fault = standard.form(signed)
+    try:
+        case.signature = read_typed(signed.signature, SIGNATURE_BYTES, standard.curves)
+    except ValueError as error:
+        case.signature_fault = str(error)
+    if not standard.recovers:
+        try:
+            case.key = read_typed(signed.public_key, KEY_BYTES, standard.curves)
+        except ValueError as error:
+            case.key_fault = str(error)
+    if case.form_fault:
+        return
+    case.signed_bytes = standard.signed_bytes(signed)
+    if signed.webauthn is not None and _size(signed.webauthn.client_data_json) <= MAX_MESSAGE_BYTES:
+        case.assertion_fault = webauthn.fault_of(signed.webauthn, intent_digest(signed))
 
 
 def _size(text: str) -> int:

@@ -109,7 +109,7 @@ class Validator:
     async def _secure(self, cases: Sequence[Case], walk: Brisk) -> None:
         for case in cases:
             prepare(case)
-        await check_all([case for case in cases if case.key and case.signature])
+        await check_all([case for case in cases if case.provable])
         for case in cases:
             case.asked = walk.wanted(case)
         answers = await self._ask({view: None for case in cases for view in case.asked.values()})

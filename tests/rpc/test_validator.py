@@ -152,7 +152,7 @@ async def test_rules_tell_a_client_what_to_sign(house: House) -> None:
     assert (rules.network, rules.verifying_contract, rules.standards) == (
         "testnet",
         "v.testnet",
-        ("nep413", "raw_ed25519"),
+        ("nep413", "erc191", "tip191", "raw_ed25519", "webauthn", "ton_connect", "sep53"),
     )
     assert "USDC" in {token.id for token in rules.tokens}
     assert rules.max_lifetime == timedelta(days=1)

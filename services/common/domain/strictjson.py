@@ -29,7 +29,7 @@ def loads(data: bytes | str, *, max_bytes: int) -> Any:
             raise StrictJsonError(f"longer than {max_bytes} bytes")
     if text.startswith("\ufeff"):
         raise StrictJsonError("starts with a byte order mark")
-    _check_depth(text)
+    check_depth(text)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -75,7 +75,8 @@ _DECODER: Final = json.JSONDecoder(
 """Made once: json.loads would make one for each text, which costs as much as reading a short one."""
 
 
-def _check_depth(text: str) -> None:
+def check_depth(text: str) -> None:
+    """Raises StrictJsonError where the text nests deeper than 32."""
     # The C scanner recurses; count brackets outside strings first, so that hostile nesting costs nothing.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return

@@ -3,65 +3,74 @@
 The chain is asked only about what a key really signed: anything else would be a stranger's errand.
 """
 
-import re
 import struct
 from typing import Final
 
 from services.common.domain.plainjson import MAX_DEADLINE_NS, rfc3339
 from services.common.domain.views import HasPublicKey, IsNonceUsed, IsValidSalt
-from services.common.encoding import format_key
 from services.common.errors import Reason
 from services.validator.message import NONCE_BYTES
 from services.validator.model import Case, Reach
 from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.standards.keys import IMPLICIT, implicit_account
 
 VERSIONED: Final = bytes.fromhex("5628f6c600")
 """First bytes of a nonce of version 1; any other 32 bytes are a legacy one, as the contract reads them."""
 
-_IMPLICIT: Final = re.compile(r"[0-9a-f]{64}|0x[0-9a-f]{40}", re.ASCII)
 _NONCE: Final = "signed_data.payload.nonce"
 _KEY: Final = "signed_data.public_key"
+_SIGNATURE: Final = "signed_data.signature"
+
+
+def _derived(case: Case) -> str | None:
+    account = case.intent.user_account
+    if IMPLICIT.fullmatch(account) is None:
+        return None
+    return account if case.key is None else f"{account}, key derives {implicit_account(case.key)}"
 
 
 @rule(
     "key-derives-account",
     Kind.PROTOCOL,
     Reason.SIGNER_MISMATCH,
-    _KEY,
+    (_KEY, _SIGNATURE),
     asks="An implicit account is the one that the key derives.",
     mend="Set user_account to the account of the key that signs, or sign with the account's key.",
     needs=Reach.MESSAGE,
-    reads=("user_account", _KEY),
-    seen=lambda case: case.intent.user_account if _IMPLICIT.fullmatch(case.intent.user_account) else None,
+    reads=("user_account", _KEY, _SIGNATURE),
+    seen=_derived,
 )
 def key_derives_account(case: Case) -> None:
     account = case.intent.user_account
-    if case.key and _IMPLICIT.fullmatch(account) is not None and case.key.hex() != account:
-        case.add(_KEY, Reason.SIGNER_MISMATCH, f"the key does not derive {account}")
+    if case.key is None or IMPLICIT.fullmatch(account) is None or implicit_account(case.key) == account:
+        return
+    case.add(_key_field(case), Reason.SIGNER_MISMATCH, f"{_named(case)} does not derive {account}")
 
 
 def _registered(case: Case) -> HasPublicKey | None:
     account = case.intent.user_account
-    return HasPublicKey(account, format_key(case.key)) if _IMPLICIT.fullmatch(account) is None else None
+    if case.key is None or IMPLICIT.fullmatch(account) is not None:
+        return None
+    return HasPublicKey(account, case.key.text)
 
 
 @rule(
     "key-registered",
     Kind.PROTOCOL,
     Reason.SIGNER_MISMATCH,
-    _KEY,
+    (_KEY, _SIGNATURE),
     asks="A named account has registered the key at the contract.",
     mend="Call add_public_key at the contract from that account, or sign with a key it has registered.",
     needs=Reach.MESSAGE,
-    reads=("user_account", _KEY),
+    reads=("user_account", _KEY, _SIGNATURE),
     view=_registered,
 )
 def key_registered(case: Case) -> None:
     if case.said("key-registered") is False:
         case.add(
-            _KEY,
+            _key_field(case),
             Reason.SIGNER_MISMATCH,
-            f"the key is not registered for {case.intent.user_account} at {case.book.verifying_contract}",
+            f"{_named(case)} is not registered for {case.intent.user_account} at {case.book.verifying_contract}",
         )
 
 
@@ -143,6 +152,18 @@ def _used(case: Case) -> IsNonceUsed | None:
 def nonce_unused(case: Case) -> None:
     if case.said("nonce-unused") is True:
         case.add(_NONCE, Reason.NONCE_USED, "the nonce was already used by this account")
+
+
+def _key_field(case: Case) -> str:
+    """Where the key came from."""
+    return _SIGNATURE if case.standard is not None and case.standard.recovers else _KEY
+
+
+def _named(case: Case) -> str:
+    if case.standard is None or case.key is None or not case.standard.recovers:
+        return "the key"
+    # any text under a signature of this kind yields some key: it may be the text that is not what was signed
+    return f"the key that the signature yields, {case.key.text},"
 
 
 def _versioned(case: Case) -> bytes | None:

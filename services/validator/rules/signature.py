@@ -2,11 +2,14 @@
 
 from typing import Final
 
-from services.common.domain.intent import Nep413Payload
+from services.common.domain.intent import Nep413Payload, TonConnectPayload
+from services.common.domain.plainjson import rfc3339
+from services.common.domain.signing import STANDARDS
 from services.common.errors import Reason
 from services.validator.message import MAX_MESSAGE_BYTES, NONCE_BYTES
-from services.validator.model import STANDARDS, Case, Reach, shown
+from services.validator.model import Case, Reach, shown
 from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.standards.webauthn import AUTHENTICATOR_DATA, CLIENT_DATA
 
 _DATA: Final = "signed_data"
 
@@ -16,6 +19,27 @@ def _callback_url(case: Case) -> str | None:
     if not isinstance(payload, Nep413Payload):
         return None
     return payload.callback_url or "absent"
+
+
+def _sent_key(case: Case) -> str | None:
+    if case.signed is None or (case.standard is not None and case.standard.recovers):
+        return None
+    return shown(case.signed.public_key, 110) if case.signed.public_key else "absent"
+
+
+def _assertion(case: Case) -> str | None:
+    assertion = case.signed.webauthn if case.signed is not None else None
+    if assertion is None:
+        return None
+    data = assertion.authenticator_data
+    return f"authenticator data {data[:37].hex()} ({len(data)} bytes), client data {shown(assertion.client_data_json)}"
+
+
+def _timestamp(case: Case) -> str | None:
+    payload = case.signed.payload if case.signed is not None else None
+    if not isinstance(payload, TonConnectPayload) or case.deadline_ns is None:
+        return None
+    return f"{rfc3339(payload.timestamp_ns)}, deadline {rfc3339(case.deadline_ns)}"
 
 
 @rule(
@@ -51,13 +75,28 @@ def standard_known(case: Case) -> None:
 
 
 @rule(
+    "payload-form",
+    Kind.PROTOCOL,
+    Reason.INVALID_MESSAGE,
+    f"{_DATA}.payload",
+    asks="Signed data has its standard's form: what the standard needs is there, and nothing of another's.",
+    mend="Send signed data in the form of the standard it was signed by; docs/http.md shows each.",
+    needs=Reach.DECODED,
+)
+def payload_form(case: Case) -> None:
+    if case.form_fault:
+        case.add(f"{_DATA}.payload", Reason.INVALID_MESSAGE, case.form_fault)
+
+
+@rule(
     "public-key-readable",
     Kind.PROTOCOL,
     Reason.INVALID_SIGNATURE,
     f"{_DATA}.public_key",
-    asks="The public key can be read: ed25519:<base58 of 32 bytes>.",
-    mend="Send the key as the wallet shows it, curve and colon included.",
+    asks="The public key, where the standard has one, can be read: ed25519:<base58>, for webauthn p256:<base58> too.",
+    mend="Send the key as the wallet shows it: 32 bytes of ed25519, or x and y of p256, in base58.",
     needs=Reach.DECODED,
+    seen=_sent_key,
 )
 def public_key_readable(case: Case) -> None:
     if case.key_fault:
@@ -73,8 +112,8 @@ def public_key_readable(case: Case) -> None:
     Kind.PROTOCOL,
     Reason.INVALID_SIGNATURE,
     f"{_DATA}.signature",
-    asks="The signature can be read: ed25519:<base58 of 64 bytes>.",
-    mend="Send the signature in base58 with its curve; wallets that give base64 need it converted.",
+    asks="The signature can be read: <curve>:<base58> of the standard's curve, 64 bytes, or 65 of secp256k1.",
+    mend="Send it in base58 with its curve; r and s as they are, not in DER, and a recovery id of 0 to 3.",
     needs=Reach.DECODED,
 )
 def signature_readable(case: Case) -> None:
@@ -87,6 +126,23 @@ def signature_readable(case: Case) -> None:
 
 
 @rule(
+    "assertion-valid",
+    Kind.PROTOCOL,
+    Reason.INVALID_SIGNATURE,
+    (AUTHENTICATOR_DATA, CLIENT_DATA),
+    asks="A webauthn assertion has the user present, and the payload's sha256 as its challenge.",
+    mend="Get the assertion by navigator.credentials.get with that challenge, and send all of it unchanged.",
+    needs=Reach.DECODED,
+    reads=(f"{_DATA}.payload",),
+    seen=_assertion,
+)
+def assertion_valid(case: Case) -> None:
+    if case.assertion_fault is not None:
+        name, why = case.assertion_fault
+        case.add(name, Reason.INVALID_SIGNATURE, f"{name} {why}")
+
+
+@rule(
     "signature-valid",
     Kind.PROTOCOL,
     Reason.INVALID_SIGNATURE,
@@ -94,33 +150,16 @@ def signature_readable(case: Case) -> None:
     asks="The key signed exactly this payload, in the one form of the signature that counts.",
     mend="Sign again, and send the payload byte for byte as it was signed.",
     needs=Reach.DECODED,
-    reads=(f"{_DATA}.public_key", f"{_DATA}.signature"),
+    reads=(f"{_DATA}.payload", f"{_DATA}.public_key", f"{_DATA}.signature"),
 )
 def signature_valid(case: Case) -> None:
-    if case.key and case.signature and not case.proven:
+    if case.provable and not case.proven:
         case.add(
             f"{_DATA}.signature",
             Reason.INVALID_SIGNATURE,
-            "signed_data.signature is not this key's signature over this payload",
-        )
-
-
-@rule(
-    "payload-form",
-    Kind.PROTOCOL,
-    Reason.INVALID_MESSAGE,
-    f"{_DATA}.payload",
-    asks="The payload has its standard's form: an object for nep413, a string for the others.",
-    mend="Send the payload in the form of the standard it was signed by.",
-    needs=Reach.DECODED,
-)
-def payload_form(case: Case) -> None:
-    assert case.signed is not None
-    if isinstance(case.signed.payload, Nep413Payload) is not (case.signed.standard == "nep413"):
-        case.add(
-            f"{_DATA}.payload",
-            Reason.INVALID_MESSAGE,
-            f"signed_data.payload has not the form of {case.signed.standard}",
+            "signed_data.signature is no key's signature over this payload"
+            if case.standard is not None and case.standard.recovers
+            else "signed_data.signature is not this key's signature over this payload",
         )
 
 
@@ -150,7 +189,7 @@ def callback_url_ascii(case: Case) -> None:
     Kind.POLICY,
     Reason.INVALID_MESSAGE,
     f"{_DATA}.payload",
-    asks=f"The signed message is at most {MAX_MESSAGE_BYTES} bytes; a longer one is not read.",
+    asks=f"The signed message is at most {MAX_MESSAGE_BYTES} bytes, webauthn's client data too; longer is not read.",
     mend="Sign a shorter message: it needs nothing but the intent's fields.",
     needs=Reach.DECODED,
     reads=(),
@@ -200,7 +239,27 @@ def nonce_form(case: Case) -> None:
         )
 
 
+@rule(
+    "timestamp-before-deadline",
+    Kind.PROTOCOL,
+    Reason.INVALID_MESSAGE,
+    f"{_DATA}.timestamp",
+    asks="The timestamp of ton_connect is not after the message's deadline.",
+    mend="Sign with the time it is, in seconds, and a deadline after it.",
+    needs=Reach.MESSAGE,
+    seen=_timestamp,
+)
+def timestamp_before_deadline(case: Case) -> None:
+    payload, until = case.signed.payload if case.signed is not None else None, case.deadline_ns
+    if isinstance(payload, TonConnectPayload) and until is not None and payload.timestamp_ns > until:
+        case.add(
+            f"{_DATA}.timestamp",
+            Reason.INVALID_MESSAGE,
+            f"the timestamp {rfc3339(payload.timestamp_ns)} is after the deadline {rfc3339(until)}",
+        )
+
+
 RULES: Final[tuple[Rule, ...]] = (
-    signature_required, standard_known, public_key_readable, signature_readable, signature_valid,
-    payload_form, callback_url_ascii, message_size, message_readable, nonce_form,
+    signature_required, standard_known, payload_form, public_key_readable, signature_readable, assertion_valid,
+    signature_valid, callback_url_ascii, message_size, message_readable, nonce_form, timestamp_before_deadline,
 )  # fmt: skip

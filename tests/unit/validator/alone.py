@@ -16,6 +16,7 @@ from services.validator.ports import NO_PRICES, Price, Prices
 from services.validator.registry import Registry
 from services.validator.rules.chain import VERSIONED
 from tests.harness.signing import VERIFIER, Wallet, to_domain
+from tests.harness.standards import StandardWallet
 from tests.unit.validator.messages import body_of, message
 from tests.unit.validator.support import ALICE, NOW, SOON, FakeViews, signed
 
@@ -89,11 +90,14 @@ def _slippage(bps: int) -> Input:
     return _body({**body_of(text), "max_slippage": bps // 100})
 
 
-def _raw_as_nep413() -> Input:
-    submission = to_domain(ALICE.sign_plain(ALICE.fields(), deadline=SOON, standard="raw_ed25519"))
+def _key_beside_erc191() -> Input:
+    wallet = StandardWallet("erc191", "alone")
+    submission = to_domain(wallet.sign_plain(deadline=SOON))
     assert submission.signed_data is not None
     return Input(
-        submission=replace(submission, signed_data=replace(submission.signed_data, standard="nep413"))
+        submission=replace(
+            submission, signed_data=replace(submission.signed_data, public_key=wallet.public_key)
+        )
     )
 
 
@@ -133,12 +137,18 @@ def alone() -> dict[str, Input]:
         "standard-known": _data(standard="NEP413"),
         "public-key-readable": _data(public_key="ed25519:0OIl"),
         "signature-readable": _data(signature="ed25519:0OIl"),
+        "assertion-valid": _body(StandardWallet("webauthn", "alone").sign_plain(deadline=SOON, flags=0)),
         "signature-valid": _data(signature=ALICE.sign_message("another")["signature"]),
-        "payload-form": _raw_as_nep413(),
+        "payload-form": _key_beside_erc191(),
         "callback-url-ascii": _body(body_of(message(), callback_url="https://wallet.example/é")),
         "message-size": _body(body_of(json.dumps(message()) + " " * 20_000)),
         "message-readable": _message(extra=1),
         "nonce-form": _message(nonce=bytes(31)),
+        "timestamp-before-deadline": _body(
+            StandardWallet("ton_connect", "alone").sign_plain(
+                deadline=SOON, timestamp=int(SOON.timestamp()) + 1
+            )
+        ),
         "recipient": _message(recipient="other.near"),
         "network": _message(network="mainnet"),
         "deadline-readable": _message(deadline="tomorrow"),

@@ -1,0 +1,53 @@
+"""Mutants of the signature standards."""
+# ruff: noqa: E501 (pieces of source stand on one line each)
+
+from tests.mutants.mutant import Mutant, without
+
+_CURVES = "tests/unit/validator/test_curves.py"
+_STANDARDS = "tests/unit/validator/test_standards.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    without(
+        "P9", "any-signature-is-good", "services.validator.signatures",
+        ("            case.key, case.proven = key, True\n", "            case.key = key\n        case.proven = True\n"),
+        tests=("tests/unit/validator/test_security.py::test_p09_wrong_signature",),
+    ),
+    without(
+        "P9", "a-p256-signature-has-two-forms", "services.validator.standards.curves",
+        ("0 < s <= _P256_ORDER // 2", "0 < s < _P256_ORDER"),
+        tests=(f"{_CURVES}::test_p09_a_p256_signature_has_one_form_and_its_key_one",),
+    ),
+    without(
+        "P9", "a-secp256k1-signature-has-two-forms", "services.validator.standards.curves",
+        ('    if int.from_bytes(signature[32:64], "big") > _SECP256K1_HALF:\n        return None\n', ""),
+        tests=(f"{_CURVES}::test_p09_a_secp256k1_signature_yields_its_key_in_one_form",),
+    ),
+    without(
+        "P9", "a-key-of-small-order-signs", "services.validator.standards.curves",
+        (" and not _weak(key)", ""),
+        tests=(f"{_CURVES}::test_p09_an_r_of_small_order_counts_and_a_key_of_small_order_never",),
+    ),
+    without(
+        "P9", "an-authenticator-without-its-user", "services.validator.standards.webauthn",
+        ("    if not flags & _UP:\n", "    if flags is None:\n"),
+        tests=(f"{_STANDARDS}::test_p09_authenticator_data_needs_its_length_and_a_user_who_was_there",),
+    ),
+    without(
+        "P9", "any-challenge-is-the-payloads", "services.validator.standards.webauthn",
+        ("    return None if asked == challenge else ", "    return None if asked else "),
+        tests=(f"{_STANDARDS}::test_p09_no_bit_and_no_field_of_a_published_message_can_change",),
+    ),
+    without(
+        "P9", "a-recovered-key-is-anybodys", "services.validator.rules.chain",
+        (
+            "    if case.key is None or IMPLICIT.fullmatch(account) is None or implicit_account(case.key) == account:\n",
+            "    if case.key is None or case.standard is None or case.standard.recovers or implicit_account(case.key) == account:\n",
+        ),
+        tests=(f"{_STANDARDS}::test_p09_the_account_is_the_one_the_key_derives_or_has_registered_it[erc191-secp256k1]",),
+    ),
+    without(
+        "P9", "a-timestamp-after-the-deadline", "services.validator.rules.signature",
+        (" and payload.timestamp_ns > until:\n", " and payload.timestamp_ns < 0:\n"),
+        tests=(f"{_STANDARDS}::test_p09_a_timestamp_of_ton_connect_may_be_the_deadline_and_no_later",),
+    ),
+)  # fmt: skip
