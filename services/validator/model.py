@@ -103,8 +103,8 @@ class Case:
     instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
     contract that rules need, by rule; `answers` are the chain's, without those it could not give. `failed_stage` is
     the first that found something; `blocked` are the fields it refused, which later stages leave alone. `outcomes`
-    stays empty unless an explanation is asked for. `unapplied` says, by rule, why it could not be applied though there
-    was something to look at.
+    stays empty unless an explanation is asked for. `worth` is what one rule on prices found, for the next. `unapplied`
+    says, by rule, why it could not be applied though there was something to look at.
     """
 
     intent: PlainIntent
@@ -131,6 +131,7 @@ class Case:
     asked: Mapping[str, ChainView] = field(default_factory=dict)
     answers: Mapping[ChainView, bool | bytes | int] = field(default_factory=dict)
     prices: Prices = NO_PRICES
+    worth: tuple[int, int, int] | str | None = None
     unapplied: dict[str, str] = field(default_factory=dict)
     failed_stage: str = ""
     blocked: frozenset[str] = frozenset()

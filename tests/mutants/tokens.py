@@ -33,7 +33,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "tokens",
         "a-stale-price-is-a-price",
         "services.validator.rules.price",
-        ("        elif price.at_ns < case.now_ns - case.book.price_max_age_ns:\n", "        elif False:\n"),
+        ("    if price.at_ns < case.now_ns - case.book.price_max_age_ns:\n", "    if False:\n"),
         tests=(
             "tests/unit/validator/test_prices.py::test_a_price_that_is_none_leaves_the_rules_not_applied[prices2-old]",
         ),

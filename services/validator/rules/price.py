@@ -4,7 +4,6 @@ Only where an adapter of prices is there. A price that is missing, old or of the
 applied, and says so (`Case.leave`).
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from services.common.errors import Reason
@@ -17,38 +16,55 @@ from services.validator.rules.rule import Kind, Rule, rule
 _BPS: Final = 10_000
 
 
-def expected(case: Case, leave: Callable[[str], None]) -> tuple[int, int, int] | None:
-    """What the amount given is worth in the token wanted, as numerator and denominator of smallest units, and the basis
-    points by which it may be off. None where there is nothing to ask, or, with `leave` told why, no way to know."""
-    intent = case.intent
+Worth = tuple[int, int, int] | str
+"""What the amount given is worth in the token wanted, as numerator and denominator of smallest units, and the basis
+points by which it may be off; or why that cannot be known, "" where there is nothing to ask."""
+
+
+def _worth(case: Case) -> Worth:
+    intent, book = case.intent, case.book
     amount = units(intent.input_amount)
     if not amount:
-        return None
+        return ""
     given, wanted = bare(intent.input_token), bare(intent.output_token)
     if given == wanted:
         return amount, 1, 0
-    worth: list[tuple[Price, int]] = []
-    for token in (given, wanted):
-        entry = case.book.registry.by_name.get(token)
-        price = case.prices.of(token)
-        if entry is None:
-            leave(f"the decimals of {shown(token)} are not known")
-        elif price is None:
-            leave(f"there is no price of {entry.symbol}")
-        elif price.at_ns < case.now_ns - case.book.price_max_age_ns:
-            leave(f"the price of {entry.symbol} is {(case.now_ns - price.at_ns) // 10**9} s old")
-        elif price.at_ns > case.now_ns + case.book.clock_skew_ns:
-            leave(f"the price of {entry.symbol} is dated ahead")
-        else:
-            worth.append((price, entry.decimals))
-    if len(worth) < 2:
-        return None
-    (one, decimals), (other, others) = worth
-    shift = one.exponent - decimals - other.exponent + others
-    numerator, denominator = amount * one.units, other.units
+    one, other = _priced(case, given), _priced(case, wanted)
+    if isinstance(one, str):
+        return one
+    if isinstance(other, str):
+        return other
+    (price, decimals), (per, others) = one, other
+    shift = price.exponent - decimals - per.exponent + others
+    numerator, denominator = amount * price.units, per.units
     if shift >= 0:
-        return numerator * 10**shift, denominator, case.book.price_margin_bps
-    return numerator, denominator * 10**-shift, case.book.price_margin_bps
+        return numerator * 10**shift, denominator, book.price_margin_bps
+    return numerator, denominator * 10**-shift, book.price_margin_bps
+
+
+def _priced(case: Case, token: str) -> tuple[Price, int] | str:
+    """Price and decimals of a token by its bare name, or why it has no price."""
+    entry, price = case.book.registry.by_name.get(token), case.prices.of(token)
+    if entry is None:
+        return f"the decimals of {shown(token)} are not known"
+    if price is None:
+        return f"there is no price of {entry.symbol}"
+    if price.at_ns < case.now_ns - case.book.price_max_age_ns:
+        return f"the price of {entry.symbol} is {(case.now_ns - price.at_ns) // 10**9} s old"
+    if price.at_ns > case.now_ns + case.book.clock_skew_ns:
+        return f"the price of {entry.symbol} is dated ahead"
+    return price, entry.decimals
+
+
+def expected(case: Case, rule: str) -> tuple[int, int, int] | None:
+    """As `Worth`, found once for each case; None where there is none, which is noted of `rule` if it matters."""
+    if case.worth is None:
+        case.worth = _worth(case)
+    if not isinstance(case.worth, str):
+        return case.worth
+    if case.worth:
+        case.leave(rule, case.worth)
+    return None
 
 
 def _least(case: Case) -> str | None:
@@ -70,7 +86,7 @@ def min_output_reachable(case: Case) -> None:
     least = _asked(case)
     if least is None:
         return
-    worth = expected(case, lambda why: case.leave("min-output-reachable", why))
+    worth = expected(case, "min-output-reachable")
     if worth is None:
         return
     numerator, denominator, margin = worth
@@ -96,7 +112,7 @@ def min_output_slippage(case: Case) -> None:
     least, slippage = _asked(case), case.intent.max_slippage_bps
     if least is None or slippage is None or not 0 <= slippage <= MAX_SLIPPAGE_BPS:
         return
-    worth = expected(case, lambda why: case.leave("min-output-slippage", why))
+    worth = expected(case, "min-output-slippage")
     if worth is None:
         return
     numerator, denominator, margin = worth
