@@ -14,16 +14,19 @@ SIMULATED: Final = 64
 """Messages of one simulation."""
 
 
-def admit(host: Host, message: Signed, intent: plain.Plain) -> None:
-    """All but the nonce. Raises Panic with the first fault."""
+def admit(host: Host, message: Signed, intent: plain.Plain) -> int:
+    """All but the nonce -> the deadline, Unix ns. Raises Panic with the first fault."""
     if message.recipient != host.account_id:
         raise Panic("the message names another contract")
     if message.network != load(host, "config")["network"]:
         raise Panic("the message is for another network")
-    if message.deadline <= host.timestamp:
+    deadline = plain.instant(message.deadline, "message deadline")
+    if message.signed_at is not None and deadline < message.signed_at:
+        raise Panic("message deadline: earlier than the timestamp it was signed at")
+    if deadline <= host.timestamp:
         raise Panic("deadline has expired")
     said = message.intent
-    if said.deadline is not None and said.deadline != message.deadline:
+    if said.deadline is not None and said.deadline != deadline:
         raise Panic("deadline: the intent's and the message's differ")
     if not intent.same_as(said) or intent.deadline != said.deadline:
         raise Panic("the intent is not the one that was signed")
@@ -31,15 +34,16 @@ def admit(host: Host, message: Signed, intent: plain.Plain) -> None:
         raise Panic("signer_id is not user_account")
     if not key_belongs(host, intent.user_account, message.key):
         raise Panic("public key doesn't exist for user_account")
+    return deadline
 
 
-def check_nonce(host: Host, message: Signed) -> None:
+def check_nonce(host: Host, message: Signed, deadline: int) -> None:
     """A versioned nonce keeps its own terms; each is used once. Raises Panic."""
     nonce = signed.versioned(message.nonce)
     if nonce is not None:
         if not salt_is_valid(host, nonce.salt.hex()):
             raise Panic("invalid salt")
-        if message.deadline > nonce.deadline:
+        if deadline > nonce.deadline:
             raise Panic("deadline is later than the nonce's")
         if nonce.deadline <= host.timestamp:
             raise Panic("nonce has expired")
@@ -60,12 +64,12 @@ def simulate_intents(host: Host, args: Args) -> dict[str, Any]:
     executed, earliest = [], None
     for body in given:
         message = signed.read(body)
-        admit(host, message, message.intent)
-        check_nonce(host, message)
+        deadline = admit(host, message, message.intent)
+        check_nonce(host, message, deadline)
         if (message.signer_id, message.nonce) in used:
             raise Panic("nonce was already used")
         used.add((message.signer_id, message.nonce))
-        earliest = message.deadline if earliest is None else min(earliest, message.deadline)
+        earliest = deadline if earliest is None else min(earliest, deadline)
         executed.append({
             "intent_hash": message.intent_hash,
             "account_id": message.signer_id,

@@ -17,14 +17,15 @@ _BARE: Final = _ENVELOPED | {"verifying_contract", "nonce"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A message whose signature holds. `intent_hash` is base58 of the digest, `deadline` Unix ns, `recipient` the
-    contract it names, `intent` its only intent."""
+    """A message whose signature holds. `intent_hash` is base58 of the digest, `recipient` the contract it names,
+    `deadline` as it is spelled, `signed_at` ton_connect's (Unix ns), `intent` its only intent."""
 
     signer_id: str
     key: PublicKey
-    recipient: str
-    network: str
-    deadline: int
+    recipient: str | None
+    network: str | None
+    deadline: object
+    signed_at: int | None
     nonce: bytes
     intent: plain.Plain
     intent_hash: str
@@ -52,25 +53,29 @@ def read(body: object) -> Signed:
         content = parse_object(envelope.text)
     except JsonRefused as error:
         raise Panic(f"message: {error}") from None
-    recipient, nonce = envelope.recipient, envelope.nonce
-    only(content, _BARE if recipient is None else _ENVELOPED, "message")
-    if recipient is None:
-        recipient = plain.text(content, "verifying_contract")
-    if nonce is None:
-        nonce = nonce_bytes(content.get("nonce"))
-    deadline = plain.instant(content.get("deadline"), "message deadline")
-    if envelope.signed_at is not None and deadline < envelope.signed_at:
-        raise Panic("message deadline: earlier than the timestamp it was signed at")
+    enveloped = envelope.nonce is not None
+    only(content, _ENVELOPED if enveloped else _BARE, "message")
+    recipient = envelope.recipient if enveloped else _text_or_none(content, "verifying_contract")
+    signer_id, network = plain.text(content, "signer_id"), _text_or_none(content, "network")
+    intent = _one_intent(content.get("intents"))
     return Signed(
-        signer_id=plain.text(content, "signer_id"),
+        signer_id=signer_id,
         key=envelope.key,
         recipient=recipient,
-        network=plain.text(content, "network"),
-        deadline=deadline,
-        nonce=nonce,
-        intent=_one_intent(content.get("intents")),
+        network=network,
+        deadline=content.get("deadline"),
+        signed_at=envelope.signed_at,
+        nonce=envelope.nonce if envelope.nonce is not None else nonce_bytes(content.get("nonce")),
+        intent=intent,
         intent_hash=b58encode(envelope.digest),
     )
+
+
+def _text_or_none(content: dict[str, object], name: str) -> str | None:
+    value = content.get(name)
+    if value is None or type(value) is str:
+        return value
+    raise Panic(f"{name}: not a string")
 
 
 def _one_intent(intents: object) -> plain.Plain:

@@ -93,14 +93,14 @@ def verify_signed_intent(host: Host, args: Args) -> bool:
     intent = plain.read(args.get("intent"))
     host.burn(210_000_000_000)
     message = signed.read(args.get("signed"))
-    admit(host, message, intent)
+    deadline = admit(host, message, intent)
     kept = _kept(host, intent.id)
     if kept is not None:
         _require_same(kept, intent)
         return True
-    check_nonce(host, message)
+    check_nonce(host, message, deadline)
     use_nonce(host, message.signer_id, message.nonce)
-    _verify(host, intent, message.deadline, "signature")
+    _verify(host, intent, deadline, "signature")
     return True
 
 
