@@ -21,14 +21,12 @@ def admit(host: Host, message: Signed, intent: plain.Plain) -> int:
     if message.network != load(host, "config")["network"]:
         raise Panic("the message is for another network")
     deadline = plain.instant(message.deadline, "message deadline")
-    if message.signed_at is not None and deadline < message.signed_at:
-        raise Panic("message deadline: earlier than the timestamp it was signed at")
     if deadline <= host.timestamp:
         raise Panic("deadline has expired")
-    said = message.intent
-    if said.deadline is not None and said.deadline != deadline:
+    if message.inner_deadline is not None and message.inner_deadline != deadline:
         raise Panic("deadline: the intent's and the message's differ")
-    if not intent.same_as(said) or intent.deadline != said.deadline:
+    said = message.intent
+    if isinstance(said, Panic) or not intent.same_as(said) or intent.deadline != said.deadline:
         raise Panic("the intent is not the one that was signed")
     if message.signer_id != intent.user_account:
         raise Panic("signer_id is not user_account")
@@ -64,6 +62,8 @@ def simulate_intents(host: Host, args: Args) -> dict[str, Any]:
     executed, earliest = [], None
     for body in given:
         message = signed.read(body)
+        if isinstance(message.intent, Panic):
+            raise message.intent
         deadline = admit(host, message, message.intent)
         check_nonce(host, message, deadline)
         if (message.signer_id, message.nonce) in used:

@@ -19,8 +19,8 @@ _RECOVERED: Final = _KEYED - {"public_key"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A message whose signature holds. `digest`: 32 bytes, the intent hash. `recipient` and `nonce` are nep413's, None
-    where the message carries them; `signed_at` is ton_connect's, Unix ns."""
+    """A message whose signature holds. `digest`: 32 bytes, the intent hash. `recipient` and `nonce` (of any length) are
+    nep413's, None where the message carries them; `signed_at` is ton_connect's, Unix ns."""
 
     text: str
     key: PublicKey
@@ -81,8 +81,11 @@ def _nep413(body: Body) -> Envelope:
     url = payload.get("callbackUrl")
     if url is not None and type(url) is not str:
         raise Panic("callbackUrl: not a string")
-    message, recipient = plain.text(payload, "message"), plain.text(payload, "recipient")
-    nonce = nonce_bytes(payload.get("nonce"))
+    message, recipient = plain.string(payload, "message"), plain.string(payload, "recipient")
+    try:
+        nonce = base64_bytes(payload.get("nonce"))
+    except Base64Refused:
+        raise Panic("nonce: not base64 of 32 bytes") from None
     digest = nep413_digest(message, nonce, recipient, url)
     key = _ed25519(body, digest)
     return Envelope(text=message, key=key, digest=digest, recipient=recipient, nonce=nonce)
@@ -90,13 +93,13 @@ def _nep413(body: Body) -> Envelope:
 
 def _raw_ed25519(body: Body) -> Envelope:
     only(body, _KEYED, "signed")
-    text = plain.text(body, "payload")
+    text = plain.string(body, "payload")
     return Envelope(text=text, key=_ed25519(body, text.encode()), digest=sha256(text.encode()))
 
 
 def _sep53(body: Body) -> Envelope:
     only(body, _KEYED, "signed")
-    text = plain.text(body, "payload")
+    text = plain.string(body, "payload")
     digest = sha256(b"Stellar Signed Message:\n" + text.encode())
     return Envelope(text=text, key=_ed25519(body, digest), digest=digest)
 
@@ -104,7 +107,7 @@ def _sep53(body: Body) -> Envelope:
 def _prefixed(chain: bytes) -> Callable[[Body], Envelope]:
     def opener(body: Body) -> Envelope:
         only(body, _RECOVERED, "signed")
-        text = plain.text(body, "payload")
+        text = plain.string(body, "payload")
         data = text.encode()
         digest = keccak256(b"\x19" + chain + b" Signed Message:\n" + str(len(data)).encode() + data)
         signature = _bytes(body, "signature", curves.SECP256K1, curves.SIGNATURE_BYTES)
@@ -118,14 +121,14 @@ def _prefixed(chain: bytes) -> Callable[[Body], Envelope]:
 
 def _webauthn(body: Body) -> Envelope:
     only(body, _KEYED | webauthn.FIELDS, "signed")
-    text = plain.text(body, "payload")
+    text = plain.string(body, "payload")
     digest = sha256(text.encode())
     signed = webauthn.signed_bytes(body, digest)
     try:
-        key = curves.public_key(plain.text(body, "public_key"))
+        key = curves.public_key(_text(body, "public_key"))
     except ValueError as error:
         raise Panic(f"invalid signature: {error}") from None
-    named = plain.text(body, "signature").partition(":")
+    named = _text(body, "signature").partition(":")
     curve = named[0] if named[1] else curves.ED25519
     check = {curves.ED25519: curves.ed25519_signed, curves.P256: curves.p256_signed}.get(curve)
     if check is None or curve != key.curve:
@@ -154,9 +157,16 @@ def _ed25519(body: Body, signed: bytes) -> PublicKey:
 
 def _bytes(body: Body, name: str, curve: str, sizes: Mapping[str, int]) -> bytes:
     try:
-        return curves.of_curve(plain.text(body, name), curve, sizes[curve])
+        return curves.of_curve(_text(body, name), curve, sizes[curve])
     except ValueError as error:
         raise Panic(f"invalid signature: {name}: {error}") from None
+
+
+def _text(body: Body, name: str) -> str:
+    value = body.get(name)
+    if type(value) is not str:
+        raise Panic(f"invalid signature: {name}: missing or not a string")
+    return value
 
 
 _OPENERS: Final[Mapping[str, Callable[[Body], Envelope]]] = {

@@ -15,11 +15,12 @@ FIELDS: Final = (
 )  # fmt: skip
 REQUIRED: Final = FIELDS[:6]
 U128: Final = 2**128
-U64: Final = 2**64
+_LAST: Final = 253_402_300_799 * 10**9
+"""Unix ns of the last whole second of the year 9999."""
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _AMOUNT: Final = re.compile(r"0|[1-9][0-9]{0,38}")
 _SLIPPAGE: Final = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,2}))?")
-_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,19}")
+_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,20}")
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
@@ -55,9 +56,9 @@ class Plain:
 def instant(value: object, name: str) -> int:
     """RFC 3339 text with an offset, or an integer literal of ns -> Unix ns. Raises Panic."""
     if isinstance(value, Number):
-        if _INTEGER.fullmatch(value) and int(value) < U64:
-            return int(value)
-        raise Panic(f"{name}: not a whole number of nanoseconds")
+        if not _INTEGER.fullmatch(value):
+            raise Panic(f"{name}: not a whole number of nanoseconds")
+        return _within(int(value), name)
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise Panic(f"{name}: neither RFC 3339 with an offset nor nanoseconds")
@@ -71,7 +72,21 @@ def instant(value: object, name: str) -> int:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
         since = since - offset if sign == "+" else since + offset
     seconds = since.days * 86_400 + since.seconds
-    return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+    return _within(seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0")), name)
+
+
+def _within(ns: int, name: str) -> int:
+    if 0 <= ns <= _LAST:
+        return ns
+    raise Panic(f"{name}: outside the years 1970 to 9999")
+
+
+def string(body: dict[str, object], name: str) -> str:
+    """A string, which may be empty. Raises Panic."""
+    value = body.get(name)
+    if type(value) is not str:
+        raise Panic(f"{name}: missing or not a string")
+    return value
 
 
 def text(body: dict[str, object], name: str) -> str:
@@ -91,20 +106,36 @@ def amount(body: dict[str, object], name: str) -> int:
 
 
 def _slippage(value: object) -> int:
+    """Basis points, as many as it says."""
     match = _SLIPPAGE.fullmatch(value) if isinstance(value, Number) else None
-    points = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else -1
-    if not 0 <= points <= 10_000:
+    if match is None:
         raise Panic("max_slippage: not a number from 0 to 100 with at most 2 decimals")
-    return points
+    return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
+
+
+def check_types(body: dict[str, object]) -> None:
+    """That its fields are known ones of their types. Raises Panic."""
+    _only_known(body)
+    for name in FIELDS[:7]:
+        if body.get(name) is not None:
+            string(body, name)
+    if body.get("max_slippage") is not None:
+        _slippage(body["max_slippage"])
+    if body.get("deadline") is not None:
+        instant(body["deadline"], "deadline")
+
+
+def _only_known(body: dict[str, object]) -> None:
+    unknown = sorted(set(body) - set(FIELDS))
+    if unknown:
+        raise Panic(f"intent: unknown field {unknown[0][:64]}")
 
 
 def read(body: object) -> Plain:
     """The intent in `body`. Raises Panic naming the field."""
     if not isinstance(body, dict):
         raise Panic("intent: not an object")
-    unknown = sorted(set(body) - set(FIELDS))
-    if unknown:
-        raise Panic(f"intent: unknown field {unknown[0]}")
+    _only_known(body)
     intent_id, user = text(body, "id"), text(body, "user_account")
     if not _ID.fullmatch(intent_id):
         raise Panic("id: not 1 to 128 characters of A-Za-z0-9._:@-")
@@ -121,6 +152,8 @@ def read(body: object) -> Plain:
         shown["min_output_amount"] = str(least)
     if body.get("max_slippage") is not None:
         slippage = _slippage(body["max_slippage"])
+        if slippage > 10_000:
+            raise Panic("max_slippage: more than 100 percent")
         shown["max_slippage"] = slippage // 100 if slippage % 100 == 0 else slippage / 100
     if body.get("deadline") is not None:
         given = body["deadline"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.devnet.contracts import plain
-from services.devnet.contracts.envelope import nonce_bytes, only, open_envelope
+from services.devnet.contracts.envelope import Envelope, nonce_bytes, only, open_envelope
 from services.devnet.contracts.port import Panic
 from services.devnet.contracts.strictjson import JsonRefused, Number, parse_object
 from services.devnet.crypto.curves import PublicKey
@@ -18,16 +18,18 @@ _BARE: Final = _ENVELOPED | {"verifying_contract", "nonce"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
     """A message whose signature holds. `intent_hash` is base58 of the digest, `recipient` the contract it names,
-    `deadline` as it is spelled, `signed_at` ton_connect's (Unix ns), `intent` its only intent."""
+    `deadline` as it is spelled, `intent` its only intent, or why it can be
+    the same as no other."""
 
     signer_id: str
     key: PublicKey
     recipient: str | None
     network: str | None
     deadline: object
-    signed_at: int | None
     nonce: bytes
-    intent: plain.Plain
+    inner_deadline: int | None
+    """The intent's own, Unix ns."""
+    intent: plain.Plain | Panic
     intent_hash: str
 
 
@@ -56,19 +58,37 @@ def read(body: object) -> Signed:
     enveloped = envelope.nonce is not None
     only(content, _ENVELOPED if enveloped else _BARE, "message")
     recipient = envelope.recipient if enveloped else _text_or_none(content, "verifying_contract")
-    signer_id, network = plain.text(content, "signer_id"), _text_or_none(content, "network")
-    intent = _one_intent(content.get("intents"))
+    signer_id, network = plain.string(content, "signer_id"), _text_or_none(content, "network")
+    entry = _one_entry(content.get("intents"))
+    _in_time(envelope, content.get("deadline"))
+    nonce = envelope.nonce if enveloped else nonce_bytes(content.get("nonce"))
+    if nonce is None or len(nonce) != 32:
+        raise Panic("nonce: not base64 of 32 bytes")
     return Signed(
         signer_id=signer_id,
         key=envelope.key,
         recipient=recipient,
         network=network,
         deadline=content.get("deadline"),
-        signed_at=envelope.signed_at,
-        nonce=envelope.nonce if envelope.nonce is not None else nonce_bytes(content.get("nonce")),
-        intent=intent,
+        nonce=nonce,
+        inner_deadline=None
+        if entry.get("deadline") is None
+        else plain.instant(entry["deadline"], "deadline"),
+        intent=_readable(entry),
         intent_hash=b58encode(envelope.digest),
     )
+
+
+def _in_time(envelope: Envelope, deadline: object) -> None:
+    """As near/intents reads a ton_connect message; a deadline that is none has its own fault later."""
+    if envelope.signed_at is None:
+        return
+    try:
+        until = plain.instant(deadline, "message deadline")
+    except Panic:
+        return
+    if until < envelope.signed_at:
+        raise Panic("message: signed after its deadline, as its timestamp says")
 
 
 def _text_or_none(content: dict[str, object], name: str) -> str | None:
@@ -78,10 +98,20 @@ def _text_or_none(content: dict[str, object], name: str) -> str | None:
     raise Panic(f"{name}: not a string")
 
 
-def _one_intent(intents: object) -> plain.Plain:
+def _one_entry(intents: object) -> dict[str, object]:
+    """The fields of the only intent. They have the types they must have; whether they say something shows later."""
     if not isinstance(intents, list) or len(intents) != 1:
         raise Panic("intents: exactly one is needed")
     entry = intents[0]
     if not isinstance(entry, dict) or entry.get("intent") != "plain" or isinstance(entry["intent"], Number):
         raise Panic('intents: not of kind "plain"')
-    return plain.read({name: value for name, value in entry.items() if name != "intent"})
+    said = {name: value for name, value in entry.items() if name != "intent"}
+    plain.check_types(said)
+    return said
+
+
+def _readable(said: dict[str, object]) -> plain.Plain | Panic:
+    try:
+        return plain.read(said)
+    except Panic as fault:
+        return fault

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.devnet.contracts.base64 import Base64Refused, base64_bytes
 from services.devnet.contracts.port import Panic
+from services.devnet.contracts.strictjson import Number
 from services.devnet.node.keys import sha256
 
 _DATA: Final = ("authenticator_data", "authenticatorData")
@@ -53,22 +54,36 @@ def _constant(name: str) -> object:
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=_constant
+    object_pairs_hook=_Pairs, parse_int=Number, parse_float=Number, parse_constant=_constant
 )
 
 
 def _answers(client: str, challenge: bytes) -> bool:
     """Whether it is client data of an assertion with this challenge; other members may say what they like."""
     try:
-        pairs = _DECODER.decode(client)
-        if not isinstance(pairs, _Pairs):
+        said = _members(_DECODER.decode(client))
+        if said is None or type(said[2]) is not str:
             return False
-        "".join(name for name, _ in pairs).encode()
-        told = [(name, value) for name, value in pairs if name in ("type", "challenge", "origin")]
-        said = dict(told)
-        if len(said) != 3 or len(told) != 3 or type(said["origin"]) is not str:
-            return False
-        said["origin"].encode()
-        return said["type"] == "webauthn.get" and base64_bytes(said["challenge"], urlsafe=True) == challenge
+        said[2].encode()
+        return _is_get(said[0]) and base64_bytes(said[1], urlsafe=True) == challenge
     except (ValueError, RecursionError):
         return False
+
+
+def _members(told: object) -> tuple[object, object, object] | None:
+    """Type, challenge and origin. serde reads a list of just these as it reads an object."""
+    if not isinstance(told, list):
+        return None
+    if not isinstance(told, _Pairs):
+        return (told[0], told[1], told[2]) if len(told) == 3 else None
+    "".join(name for name, _ in told).encode()
+    known = [(name, value) for name, value in told if name in ("type", "challenge", "origin")]
+    named = dict(known)
+    if len(named) != 3 or len(known) != 3:
+        return None
+    return named["type"], named["challenge"], named["origin"]
+
+
+def _is_get(kind: object) -> bool:
+    """serde reads a variant without content by its name, or as an object of its name and null."""
+    return kind == "webauthn.get" or (isinstance(kind, _Pairs) and kind == [("webauthn.get", None)])

@@ -36,7 +36,7 @@ def test_openssls_signatures_hold_and_yield_their_key(curve: Curve) -> None:
 
 
 @pytest.mark.parametrize("curve", OPENSSL, ids=("secp256k1", "p256"))
-def test_nothing_else_holds(curve: Curve) -> None:
+def test_p09_nothing_else_holds(curve: Curve) -> None:
     (x, y), digest, r, s = signed(curve, 0)
     other, _, _, _ = signed(curve, 1)
     n, p = curve.n, curve.p
@@ -95,7 +95,7 @@ WEAK = [
 """Points of small order as "Taming the many EdDSAs" (Chalkias, Garillot, Nikolaenko, 2020) lists them."""
 
 
-def test_weak_ed25519_keys_sign_nothing() -> None:
+def test_p09_weak_ed25519_keys_sign_nothing() -> None:
     forged = bytes.fromhex(WEAK[0]) + bytes(32)
     taken = 0
     for key in map(bytes.fromhex, WEAK):
