@@ -16,6 +16,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.errors import IntentError, Reason, Violation, unavailable
@@ -23,6 +24,7 @@ from services.common.errors import IntentError, Reason, Violation, unavailable
 NONCE_BYTES: Final = 32
 SALT_BYTES: Final = 4
 MAX_TEXT: Final = 256
+MAX_SIGNED: Final = 65_536
 
 
 class Views(Protocol):
@@ -61,6 +63,8 @@ class ViewTrust:
                 return self.balance
             case IsRegistered():
                 return self.registered if answer.value else self.unregistered
+            case Simulation():
+                return 0.0  # what would happen now is asked now
 
 
 class ViewCache:
@@ -140,6 +144,8 @@ def _refusal(view: ChainView) -> IntentError | None:
             return _invalid("has_public_key", f"takes texts of at most {MAX_TEXT} characters")
         case BalanceOf(account_id, token) if len(account_id) > MAX_TEXT or len(token) > MAX_TEXT:
             return _invalid("balance_of", f"takes texts of at most {MAX_TEXT} characters")
+        case Simulation(signed) if len(signed.text) > MAX_SIGNED:
+            return _invalid("simulation", f"takes a message of at most {MAX_SIGNED} characters")
         case IsRegistered(contract_id, account_id) if max(len(contract_id), len(account_id)) > MAX_TEXT:
             return _invalid("is_registered", f"takes texts of at most {MAX_TEXT} characters")
         case _:

@@ -72,6 +72,9 @@ class RuleSettings:
     check_registration: bool = setting(
         False, help="Whether the user must be registered with the contract of a fungible output token"
     )
+    simulate: bool = setting(
+        False, help="Whether the Verifier is asked to try each new signed message (simulate_intents)"
+    )
     accept_without_views: tuple[str, ...] = setting(
         ("mt_balance_of", "storage_balance_of"),
         choices=tuple(name for name in VIEWS.values() if name != "current_salt"),
@@ -112,6 +115,7 @@ class RuleSettings:
             price_margin_bps=self.price_margin_bps,
             check_balance=self.check_balance,
             check_registration=self.check_registration,
+            simulate=self.simulate,
             accept_without=frozenset(self.accept_without_views),
             default_lifetime_ns=self.default_lifetime * 10**9,
         )

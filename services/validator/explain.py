@@ -5,7 +5,7 @@ from typing import Final
 
 from services.common.domain.explanation import Explanation, RuleOutcome, RuleStatus, SignedContent
 from services.common.errors import Violation
-from services.validator.model import VIEWS, Case, Reach
+from services.validator.model import VIEWS, Answer, Case, Reach
 from services.validator.rules.rule import Rule, Table
 from services.validator.values import value_of
 
@@ -86,10 +86,12 @@ def _bounded(text: str) -> str:
     return cut if len(cut) <= MAX_SEEN and len(text) <= MAX_SEEN else f"{cut[: MAX_SEEN - 3]}..."
 
 
-def _answer(found: bool | bytes | int | None) -> str:
+def _answer(found: Answer | None) -> str:
     if found is None:
         return "could not be asked"
-    return ("yes" if found else "no") if isinstance(found, bool) else str(found)
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    return str(found) or "it would be carried out"
 
 
 def _told(rule: Rule, stage: str, status: RuleStatus, seen: str, found: tuple[Violation, ...]) -> RuleOutcome:

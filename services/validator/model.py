@@ -18,6 +18,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
 )
 from services.common.errors import Reason, Violation
 from services.validator.ids import TOKEN_STANDARDS
@@ -41,8 +42,12 @@ VIEWS: Final[Mapping[type, str]] = {
     CurrentSalt: "current_salt",
     BalanceOf: "mt_balance_of",
     IsRegistered: "storage_balance_of",
+    Simulation: "simulate_intents",
 }
 """The views by the names that contracts have for them."""
+
+Answer = bool | bytes | int | str
+"""What a view may be answered by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ class RuleBook:
     price_margin_bps: int = 100
     check_balance: bool = False
     check_registration: bool = False
+    simulate: bool = False
     accept_without: frozenset[str] = frozenset(("mt_balance_of", "storage_balance_of"))
     default_lifetime_ns: int = 3600 * 10**9
 
@@ -129,7 +135,7 @@ class Case:
     deadline_ns: int | None = None
     deadline_fault: str = ""
     asked: Mapping[str, ChainView] = field(default_factory=dict)
-    answers: Mapping[ChainView, bool | bytes | int] = field(default_factory=dict)
+    answers: Mapping[ChainView, Answer] = field(default_factory=dict)
     prices: Prices = NO_PRICES
     worth: tuple[int, int, int] | str | None = None
     unapplied: dict[str, str] = field(default_factory=dict)
@@ -150,7 +156,7 @@ class Case:
         """Note that a rule could not be applied: it neither passed nor refused."""
         self.unapplied.setdefault(rule, why)
 
-    def answer(self, rule: str) -> bool | bytes | int | None:
+    def answer(self, rule: str) -> Answer | None:
         """What the chain said to the view of that rule; None if it was not asked or could not be."""
         view = self.asked.get(rule)
         return None if view is None else self.answers.get(view)

@@ -7,11 +7,11 @@ from typing import Final
 from services.common.clock import Clock, from_ns
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import Rules, Verdict
-from services.common.domain.views import BalanceOf, ChainView, CurrentSalt
+from services.common.domain.views import BalanceOf, ChainView, CurrentSalt, Simulation
 from services.common.errors import IntentError, Reason, Violation
 from services.common.ports import ChainViews
 from services.validator.explain import unread
-from services.validator.model import MAX_BATCH, MAX_EXPLAINED, VIEWS, Case, RuleBook, plain_of
+from services.validator.model import MAX_BATCH, MAX_EXPLAINED, VIEWS, Answer, Case, RuleBook, plain_of
 from services.validator.observe import Vocabulary
 from services.validator.ports import NO_PRICES, Prices
 from services.validator.prepare import prepare
@@ -117,7 +117,7 @@ class Validator:
             case.answers = answers
             walk.secure(case)
 
-    async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, bool | bytes | int]:
+    async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, Answer]:
         """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""
         if not views:
             return {}
@@ -128,7 +128,7 @@ class Validator:
             if self._vocabulary is not None:
                 self._vocabulary.views_unavailable(error)
             return {}
-        found: dict[ChainView, bool | bytes | int] = {}
+        found: dict[ChainView, Answer] = {}
         for view, answer in zip(asked, answers, strict=True):
             if isinstance(answer, IntentError):
                 if self._vocabulary is not None:
@@ -161,7 +161,7 @@ class Validator:
         return replace(verdict, explanation=unread(self._table)) if explain else verdict
 
 
-_KINDS: Final[Mapping[type, type]] = {BalanceOf: int, CurrentSalt: bytes}
+_KINDS: Final[Mapping[type, type]] = {BalanceOf: int, CurrentSalt: bytes, Simulation: str}
 """What a view is answered by; any other a bool. An answer of another kind is none."""
 
 _BARE_MESSAGE = Verdict(

@@ -25,7 +25,7 @@ from services.common.chain.port import (
 from services.common.clock import SystemClock
 from services.common.domain.intent import SignedTransaction
 from services.common.domain.plainjson import plain_to_json
-from services.common.domain.signedjson import signed_to_json
+from services.common.domain.signedjson import signed_from_json, signed_to_json
 from services.common.domain.views import (
     BalanceOf,
     CurrentSalt,
@@ -33,6 +33,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
 )
 from services.common.encoding import parse_key
 from services.common.errors import IntentError, Reason
@@ -217,6 +218,15 @@ async def test_views_of_the_verifier_are_answered_in_order(kit: Kit, args: dict[
         [not isinstance(one, IntentError) and one.value for one in answers] for answers in (before, after)
     ]
     assert values == [[False, True, False, 0, False], [True, True, False, 0, False]]
+
+
+async def test_a_message_is_tried_and_the_contracts_words_come_back(kit: Kit, args: dict[str, Any]) -> None:
+    trial = Simulation(signed_from_json(args["signed"]))
+    (before,) = await kit.chain.views([trial])
+    await kit.end(await kit.sign("verify_signed_intent", args))
+    (after,) = await kit.chain.views([trial])
+    values = [None if isinstance(one, IntentError) else one.value for one in (before, after)]
+    assert values == ["", "nonce was already used"]
 
 
 async def test_intents_come_in_the_order_asked(kit: Kit, args: dict[str, Any]) -> None:

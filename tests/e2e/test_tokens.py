@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from intents_client import connect
+from services.common.encoding import b64decode
 from tests.harness import shapes
 from tests.harness.shapes import Shape
 from tests.harness.signing import Wallet, to_proto
@@ -69,3 +70,23 @@ async def test_p08_tokens_change_while_it_runs_and_a_repeat_keeps_its_answer(
         assert await post(shape, rich.sign_plain()) == (409, "TOKEN_PAUSED")
         await client.wait(body["id"], timeout=20)
         assert (await client.get(body["id"])).version == 4, "what was accepted goes its way"
+
+
+async def test_a_message_is_tried_on_the_chain_before_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMULATE", "true")
+    wallet = Wallet()
+    async with shapes.embedded(tmp_path) as shape, connect(shape.target) as client:
+        body = wallet.sign_plain()
+        first = await client.submit(to_proto(body))
+        await client.wait(body["id"], timeout=20)
+        assert await client.submit(to_proto(body)) == first
+        nonce = b64decode(body["signed_data"]["payload"]["nonce"], length=32)
+        status, reason = await post(shape, wallet.sign_plain(nonce=nonce))
+        assert (status, reason) == (400, "NONCE_USED"), "our own rule speaks first"
+        async with shape.session.post(
+            f"{shape.http}/api/intents/validate", json=wallet.sign_plain(nonce=nonce)
+        ) as response:
+            told = {one["reason"]: one["message"] for one in (await response.json())["details"]}
+        assert "nonce was already used" in told["SIMULATION_FAILED"]

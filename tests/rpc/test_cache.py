@@ -1,5 +1,6 @@
 """The cache as others meet it: real gRPC, a real Redis server, fakes only where store and chain would be."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,7 +17,14 @@ from services.common.clock import SystemClock
 from services.common.config import load
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import StatusAnswer, StatusQuery
-from services.common.domain.views import BalanceOf, CurrentSalt, IsNonceUsed, IsRegistered, ViewAnswer
+from services.common.domain.views import (
+    BalanceOf,
+    CurrentSalt,
+    IsNonceUsed,
+    IsRegistered,
+    Simulation,
+    ViewAnswer,
+)
 from services.common.errors import IntentError, Reason
 from services.common.observe import Observe
 from services.common.rpc.call import call
@@ -24,6 +32,7 @@ from services.common.rpc.channel import Channel, open_channel
 from services.common.rpc.clients.cache import GrpcCache
 from services.common.rpc.server import serve
 from tests.harness import servers
+from tests.harness.signing import Wallet, to_domain
 from tests.unit.cache.fakes import Chain, Store, status
 
 
@@ -89,26 +98,25 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
         await world.cache.invalidate(["primed"])
         world.store.write("primed", 2)
         assert await world.seen("primed") == (2, "store")
+        signed = to_domain(Wallet().sign_plain()).signed_data
+        assert signed is not None
+        trial, tried = Simulation(signed), Simulation(dataclasses.replace(signed, signature="ed25519:1"))
         held, there = BalanceOf("a.near", "nep141:b.near"), IsRegistered("b.near", "a.near")
-        world.chain.truths = {held: 2**128 - 1, there: True}
+        world.chain.truths = {held: 2**128 - 1, there: True, trial: "", tried: "no"}
         asked = [
             CurrentSalt(),
             IsNonceUsed("a.near", b"n" * 32),
             held,
             there,
             IsRegistered("c.near", "a.near"),
+            trial,
+            tried,
         ]
         answers = await world.cache.views(asked)
-        assert answers == [
-            ViewAnswer(value=value, block_height=7) for value in (b"salt", False, 2**128 - 1, True, False)
-        ]
-        assert [type(one.value) for one in answers if isinstance(one, ViewAnswer)] == [
-            bytes,
-            bool,
-            int,
-            bool,
-            bool,
-        ]
+        expected = (b"salt", False, 2**128 - 1, True, False, "", "no")
+        assert answers == [ViewAnswer(value=value, block_height=7) for value in expected]
+        kinds = [type(one.value) for one in answers if isinstance(one, ViewAnswer)]
+        assert kinds == [bytes, bool, int, bool, bool, str, str]
 
 
 @pytest.mark.parametrize("size", [0, 1001])

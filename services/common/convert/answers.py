@@ -15,6 +15,7 @@ from services.common.convert.intents import (
     status_from_proto,
     status_to_proto,
 )
+from services.common.convert.signed import signed_from_proto, signed_to_proto
 from services.common.convert.times import duration, moment, span, timestamp
 from services.common.domain.feed import FeedCommand, FeedMessage, Open, Subscribe, Unsubscribe
 from services.common.domain.outcomes import CachedStatus, StatusAnswer, StatusQuery, Verdict
@@ -26,6 +27,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.errors import IntentError, Reason
@@ -143,6 +145,8 @@ def view_to_proto(view: ChainView) -> cache_pb.ChainView:
         case IsRegistered(contract_id, account_id):
             registered = cache_pb.IsRegistered(contract_id=contract_id, account_id=account_id)
             return cache_pb.ChainView(is_registered=registered)
+        case Simulation(signed):
+            return cache_pb.ChainView(simulation=cache_pb.Simulation(signed=signed_to_proto(signed)))
 
 
 def view_from_proto(message: cache_pb.ChainView) -> ChainView:
@@ -160,6 +164,8 @@ def view_from_proto(message: cache_pb.ChainView) -> ChainView:
             return BalanceOf(message.balance_of.account_id, message.balance_of.token)
         case "is_registered":
             return IsRegistered(message.is_registered.contract_id, message.is_registered.account_id)
+        case "simulation":
+            return Simulation(signed_from_proto(message.simulation.signed))
         case None:
             raise IntentError(Reason.INVALID_FIELD, "views has an item without a view")
 
@@ -169,6 +175,8 @@ def view_answer_to_proto(answer: ViewAnswer | IntentError) -> cache_pb.ChainView
         return cache_pb.ChainViewAnswer(error=to_status(answer))
     if isinstance(answer.value, bytes):
         return cache_pb.ChainViewAnswer(salt=answer.value, block_height=answer.block_height)
+    if isinstance(answer.value, str):
+        return cache_pb.ChainViewAnswer(refusal=answer.value, block_height=answer.block_height)
     if isinstance(answer.value, bool):
         return cache_pb.ChainViewAnswer(truth=answer.value, block_height=answer.block_height)
     return cache_pb.ChainViewAnswer(units=str(answer.value), block_height=answer.block_height)
@@ -182,6 +190,8 @@ def view_answer_from_proto(message: cache_pb.ChainViewAnswer) -> ViewAnswer | In
             return ViewAnswer(value=message.salt, block_height=message.block_height)
         case "units":
             return ViewAnswer(value=int(message.units), block_height=message.block_height)
+        case "refusal":
+            return ViewAnswer(value=message.refusal, block_height=message.block_height)
         case "error":
             return from_status(message.error)
         case None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from services.common.domain.intent import SignedData
+
 
 @dataclass(frozen=True, slots=True)
 class HasPublicKey:
@@ -48,12 +50,20 @@ class IsRegistered:
     account_id: str
 
 
-ChainView = HasPublicKey | IsNonceUsed | CurrentSalt | IsValidSalt | BalanceOf | IsRegistered
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What would the Verifier do with this message now? Answered by a str: "" if it would carry it out, else its
+    words."""
+
+    signed: SignedData
+
+
+ChainView = HasPublicKey | IsNonceUsed | CurrentSalt | IsValidSalt | BalanceOf | IsRegistered | Simulation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAnswer:
     """`value` as the view says; `block_height` is where it holds, 0 where the node did not say."""
 
-    value: bool | bytes | int
+    value: bool | bytes | int | str
     block_height: int

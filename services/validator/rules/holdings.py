@@ -1,14 +1,14 @@
-"""Stage 4, at its end: does the user hold what is given, can they be sent what is wanted?
+"""Stage 4, at its end: does the user hold what is given, can they be sent what is wanted, would the contract do it?
 
-Both are asked only where the operator says so: a plain intent on devnet moves no balances of the Verifier.
+Each is asked only where the operator says so: a plain intent on devnet moves no balances of the Verifier.
 """
 
 from typing import Final
 
-from services.common.domain.views import BalanceOf, IsRegistered
+from services.common.domain.views import BalanceOf, IsRegistered, Simulation
 from services.common.errors import Reason
 from services.validator.ids import contract_of
-from services.validator.model import Case
+from services.validator.model import Case, Reach
 from services.validator.rules.amounts import units
 from services.validator.rules.rule import Kind, Rule, rule
 
@@ -65,4 +65,29 @@ def output_registered(case: Case) -> None:
         )
 
 
-RULES: Final[tuple[Rule, ...]] = (balance_covers, output_registered)
+def _simulation(case: Case) -> Simulation | None:
+    # the message of a stored intent may be on chain already, and would be refused for its own nonce
+    return (
+        Simulation(case.signed)
+        if case.book.simulate and case.signed is not None and not case.stored
+        else None
+    )
+
+
+@rule(
+    "simulation",
+    Kind.PROTOCOL,
+    Reason.SIMULATION_FAILED,
+    "signed_data",
+    asks="The contract, asked to try the message, would carry it out; of new intents, where SIMULATE is set.",
+    mend="Do what the contract's words ask for, and sign again.",
+    needs=Reach.MESSAGE,
+    view=_simulation,
+)
+def simulation(case: Case) -> None:
+    words = case.answer("simulation")
+    if isinstance(words, str) and words:
+        case.add("signed_data", Reason.SIMULATION_FAILED, f"the contract would refuse the message: {words}")
+
+
+RULES: Final[tuple[Rule, ...]] = (balance_covers, output_registered, simulation)

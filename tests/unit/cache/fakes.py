@@ -155,7 +155,7 @@ class Chain:
 
     def __init__(self) -> None:
         self.statuses: dict[str, str] = {}
-        self.truths: dict[ChainView, bool | int] = {}
+        self.truths: dict[ChainView, bool | int | str] = {}
         self.salt = b"salt"
         self.asked: list[list[str]] = []
         self.viewed: list[list[ChainView]] = []

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from services.common.domain.intent import SignedData
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
@@ -12,6 +13,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.errors import IntentError, Reason
@@ -82,10 +84,11 @@ async def test_a_malformed_view_is_refused_alone() -> None:
             HasPublicKey("a" * 999, ""),
             BalanceOf("a", "t" * 999),
             IsRegistered("c" * 999, "a"),
+            Simulation(SignedData(standard="raw_ed25519", payload="m" * 65_537, public_key="", signature="")),
             KEY,
         ]
     )
-    assert [isinstance(answer, IntentError) for answer in answers] == [True] * 5 + [False]
+    assert [isinstance(answer, IntentError) for answer in answers] == [True] * 6 + [False]
     assert chain.viewed == [[KEY]]
 
 

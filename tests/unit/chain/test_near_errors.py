@@ -6,11 +6,13 @@ from services.common.chain.near.errors import (
     HANDLER,
     INVALID_TRANSACTION,
     OTHER,
+    PANIC_TEXT,
     Advice,
     NearError,
     advice,
     broadcast_result,
     near_error,
+    panic_of,
 )
 from services.common.chain.port import BroadcastResult
 
@@ -133,3 +135,20 @@ def test_p04_a_node_in_trouble_leaves_a_broadcast_unknown(cause: str) -> None:
 def test_an_error_speaks_in_the_nodes_words_within_bounds() -> None:
     assert "InvalidNonce" in str(invalid({"InvalidNonce": {}}))
     assert len(str(NearError("X", message="y" * 10_000))) <= 500
+
+
+def test_a_contracts_own_words_are_told_from_a_nodes_trouble() -> None:
+    def refused(text: str, cause: str = "CONTRACT_EXECUTION_ERROR") -> NearError:
+        return NearError("HANDLER_ERROR", cause, info={"vm_error": text})
+
+    # as nearcore writes a view's end (runtime/near-vm-runner), and as devnet does
+    real = 'wasm execution failed with error: HostError(GuestPanic { panic_msg: "insufficient balance or overflow" })'
+    assert panic_of(refused(real)) == "insufficient balance or overflow"
+    assert panic_of(refused(real.replace('"', "'"))) == "insufficient balance or overflow"
+    assert panic_of(NearError("HANDLER_ERROR", "CONTRACT_EXECUTION_ERROR", message=real)) is not None
+    assert panic_of(refused('panic_msg: ""')) == "no reason given"
+    long = panic_of(refused('panic_msg: "' + "\x1bé" * 1_000 + '"'))
+    assert long is not None and len(long) == PANIC_TEXT and long.isascii() and long.isprintable()
+    for text in ("MethodResolveError(MethodNotFound)", "HostError(GasLimitExceeded)", ""):
+        assert panic_of(refused(text)) is None
+    assert panic_of(refused(real, "UNAVAILABLE_SHARD")) is None

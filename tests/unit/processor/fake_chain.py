@@ -19,7 +19,7 @@ from services.common.chain.port import (
     TxState,
 )
 from services.common.domain import strictjson
-from services.common.domain.intent import SignedTransaction
+from services.common.domain.intent import Nep413Payload, SignedTransaction
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
@@ -28,6 +28,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.errors import IntentError, Reason, unavailable
@@ -190,7 +191,7 @@ class FakeChain:
             block_timestamp_ns=self.now_ns(),
         )  # fmt: skip
 
-    def _view(self, view: ChainView) -> bool | bytes | int:
+    def _view(self, view: ChainView) -> bool | bytes | int | str:
         match view:
             case HasPublicKey():
                 return False
@@ -202,6 +203,10 @@ class FakeChain:
                 return salt == b"\1\2\3\4"
             case BalanceOf():
                 return 0
+            case Simulation(signed):
+                assert isinstance(signed.payload, Nep413Payload)
+                used = base64.b64encode(signed.payload.nonce).decode() in self.used
+                return "nonce was already used" if used else ""
             case IsRegistered():
                 return False
 

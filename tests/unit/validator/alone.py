@@ -172,6 +172,9 @@ def alone() -> dict[str, Input]:
         "output-registered": replace(
             _signed(output_token="nep141:wrap.near"), book={"check_registration": True}
         ),
+        "simulation": replace(
+            _signed(), book={"simulate": True}, views=lambda: FakeViews(words="no balance")
+        ),
         "nonce-unused": Input(
             submission=to_domain(body_of(message())),
             views=lambda: FakeViews(used={(ALICE.account_id, NONCE)}),

@@ -15,6 +15,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.errors import IntentError, Reason, unavailable
@@ -49,6 +50,7 @@ class FakeViews:
     salts: set[bytes] = field(default_factory=set)
     balances: dict[tuple[str, str], int] = field(default_factory=dict)
     registered: set[tuple[str, str]] = field(default_factory=set)
+    words: str = ""
     away: bool = False
     mute: type | None = None
     calls: list[Sequence[ChainView]] = field(default_factory=list)
@@ -71,6 +73,8 @@ class FakeViews:
                 known = salt in self.salts
             case BalanceOf(account, token):
                 return ViewAnswer(value=self.balances.get((account, token), 0), block_height=7)
+            case Simulation():
+                return ViewAnswer(value=self.words, block_height=7)
             case IsRegistered(contract, account):
                 known = (contract, account) in self.registered
             case _:

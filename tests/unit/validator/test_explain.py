@@ -77,7 +77,7 @@ async def test_a_valid_intent_passes_all_that_has_something_to_look_at() -> None
     idle = {name for name, status in statuses(verdict).items() if status is not PASSED}
     # an implicit account needs no registration, no adapter of prices is there, holdings are not asked about, and two
     # rules are of other standards
-    off = {"min-output-reachable", "min-output-slippage", "balance-covers", "output-registered"}
+    off = {"min-output-reachable", "min-output-slippage", "balance-covers", "output-registered", "simulation"}
     assert idle == {"key-registered", "assertion-valid", "timestamp-before-deadline", *off}
     signed_ = explanation(verdict).signed
     assert signed_ is not None

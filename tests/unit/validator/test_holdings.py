@@ -12,6 +12,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.errors import Reason
@@ -24,7 +25,7 @@ from tests.unit.validator.alone import versioned
 from tests.unit.validator.messages import body_of, message
 from tests.unit.validator.support import ALICE, SOON, FakeViews, StoppedClock, judge, only, signed
 
-EVERYTHING: dict[str, Any] = {"check_balance": True, "check_registration": True}
+EVERYTHING: dict[str, Any] = {"check_balance": True, "check_registration": True, "simulate": True}
 CONTRACT = "usdc.near"
 
 
@@ -102,6 +103,7 @@ def _of(view: type) -> tuple[dict[str, Any], str]:
         IsValidSalt: (body_of(message(), nonce=nonce), "nonce-salt"),
         BalanceOf: (signed(), "balance-covers"),
         IsRegistered: (signed(output_token=CONTRACT), "output-registered"),
+        Simulation: (signed(), "simulation"),
     }[view]
 
 
@@ -122,7 +124,9 @@ async def _judged(view: type, *, stored: bool, **book: Any) -> tuple[Verdict, li
     return verdict, left
 
 
-@pytest.mark.parametrize("view", [HasPublicKey, IsNonceUsed, IsValidSalt, BalanceOf, IsRegistered])
+@pytest.mark.parametrize(
+    "view", [HasPublicKey, IsNonceUsed, IsValidSalt, BalanceOf, IsRegistered, Simulation]
+)
 async def test_for_each_view_what_its_absence_means_is_a_choice(view: type) -> None:
     name, rule = VIEWS[view], _of(view)[1]
     by_default = name in ("mt_balance_of", "storage_balance_of")
@@ -131,7 +135,8 @@ async def test_for_each_view_what_its_absence_means_is_a_choice(view: type) -> N
         ({"accept_without": frozenset((name,))}, True),
         ({"accept_without": frozenset(VIEWS.values()) - {name}}, False),
     ):
-        stored = view is not IsNonceUsed  # a stored intent's own nonce is not asked about
+        # a stored intent's own nonce is not asked about, neither alone nor by a trial
+        stored = view not in (IsNonceUsed, Simulation)
         verdict, left = await _judged(view, stored=False, **book)
         assert (verdict.valid, bool(verdict.unavailable)) == (accepted, not accepted), book
         assert left == ([rule] if accepted else []), "a rule left out is counted"
@@ -169,3 +174,12 @@ class Odd(FakeViews):
 async def test_an_answer_of_another_kind_is_none() -> None:
     verdict = await judge(signed(), Odd(), **EVERYTHING, accept_without=frozenset())
     assert verdict.unavailable and not verdict.valid
+
+
+async def test_the_contracts_words_are_passed_on() -> None:
+    verdict = await judge(signed(), rich(words="insufficient balance or overflow"), **EVERYTHING)
+    only(verdict, "security", "signed_data", Reason.SIMULATION_FAILED)
+    assert verdict.violations[0].message.endswith("refuse the message: insufficient balance or overflow")
+    views = rich(words="nonce was already used")
+    assert (await judge(signed(), views, stored=True, **EVERYTHING)).valid
+    assert all(not isinstance(view, Simulation) for call in views.calls for view in call)

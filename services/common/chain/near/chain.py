@@ -16,6 +16,7 @@ from services.common.chain.near.errors import (
     advice,
     broadcast_result,
     invalid_transaction_kind,
+    panic_of,
 )
 from services.common.chain.near.transport import Transport
 from services.common.chain.port import (
@@ -28,7 +29,8 @@ from services.common.chain.port import (
     TxOutcome,
     TxState,
 )
-from services.common.domain.intent import SignedTransaction
+from services.common.domain.intent import SignedData, SignedTransaction
+from services.common.domain.signedjson import signed_to_json
 from services.common.domain.strictjson import StrictJsonError, loads
 from services.common.domain.views import (
     BalanceOf,
@@ -38,6 +40,7 @@ from services.common.domain.views import (
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
+    Simulation,
     ViewAnswer,
 )
 from services.common.encoding import b58encode, b64encode
@@ -212,6 +215,8 @@ class NearChain:
                 method, args = "mt_balance_of", {"account_id": account_id, "token_id": token}
             case IsRegistered(contract_id, account_id):
                 return await self._registered(contract_id, account_id)
+            case Simulation(signed):
+                return await self._simulated(signed)
         value, height = await self._call_view(method, args, {"finality": "final"})
         answer = _answer(view, value)
         if answer is None:
@@ -233,14 +238,25 @@ class NearChain:
             raise unavailable("chain node")
         return ViewAnswer(value=value is not None, block_height=height)
 
+    async def _simulated(self, signed: SignedData) -> ViewAnswer:
+        params = _call_params(
+            self._verifier_id, "simulate_intents", {"signed": [signed_to_json(signed)]}, {"finality": "final"}
+        )
+        try:
+            async with self._gate:
+                answer = await self._question("query", params)
+        except NearError as error:
+            # a contract that lacks the method has said nothing of the message
+            words = panic_of(error)
+            if words is None:
+                raise _no_answer(error) from None
+            return ViewAnswer(value=words, block_height=0)
+        return ViewAnswer(value="", block_height=int(_of(answer, "block_height")))
+
     async def _call_view(
         self, method: str, args: Mapping[str, Any], at: Mapping[str, Any], *, contract_id: str = ""
     ) -> tuple[Any, int]:
-        contract_id = contract_id or self._verifier_id
-        params = {
-            "request_type": "call_function", **at, "account_id": contract_id, "method_name": method,
-            "args_base64": base64.b64encode(_args(args)).decode(),
-        }  # fmt: skip
+        params = _call_params(contract_id or self._verifier_id, method, args, at)
         async with self._gate:
             answer = await self._ask("query", params)
         raw = bytes(_of(answer, "result"))
@@ -251,13 +267,20 @@ class NearChain:
         return value, int(_of(answer, "block_height"))
 
     async def _ask(self, method: str, params: object) -> Any:
-        """A question whose only good answer is a result; asked once more where another try may answer."""
+        """A question whose only good answer is a result."""
+        try:
+            return await self._question(method, params)
+        except NearError as error:
+            raise _no_answer(error) from None
+
+    async def _question(self, method: str, params: object) -> Any:
+        """Asked once more where another try may answer. Raises NearError."""
         for attempt in (1, 2):
             try:
                 return await self._transport.call(method, params)
             except NearError as error:
                 if attempt == 2 or advice(error) is not Advice.RETRY_NOW:
-                    raise _no_answer(error) from None
+                    raise
         raise AssertionError("unreachable")
 
 
@@ -270,6 +293,15 @@ def _answer(view: ChainView, value: object) -> bool | bytes | int | None:
             return int(value) if isinstance(value, str) and _UNITS.fullmatch(value) else None
         case _:
             return value if isinstance(value, bool) else None
+
+
+def _call_params(
+    contract_id: str, method: str, args: Mapping[str, Any], at: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    return {
+        "request_type": "call_function", **at, "account_id": contract_id, "method_name": method,
+        "args_base64": base64.b64encode(_args(args)).decode(),
+    }  # fmt: skip
 
 
 def _args(args: Mapping[str, Any]) -> bytes:

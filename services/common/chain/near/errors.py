@@ -3,12 +3,16 @@
 Sources: nearcore `chain/jsonrpc-primitives` (names and causes), `core/primitives/src/errors.rs` (InvalidTxError).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from services.common.chain.port import BroadcastResult
+
+PANIC_TEXT: Final = 240
+_PANIC: Final = re.compile(r"""panic_msg: (["'])(.*)\1""", re.DOTALL)
 
 
 class Advice(StrEnum):
@@ -153,3 +157,13 @@ def _kind(place: object) -> str:
         if found:
             return found
     return ""
+
+
+def panic_of(error: NearError) -> str | None:
+    """The words with which a contract itself ended a view: printable ASCII, at most 240 characters. None for any other
+    error: no such method, out of gas, a node's own trouble."""
+    said = next((one for one in (error.info.get("vm_error"), error.data, error.message) if one), "")
+    panic = _PANIC.search(said if isinstance(said, str) else str(said))
+    if error.cause != "CONTRACT_EXECUTION_ERROR" or panic is None:
+        return None
+    return ascii(panic[2])[1:-1][:PANIC_TEXT] or "no reason given"
