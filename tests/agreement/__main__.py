@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +21,7 @@ def main() -> int:
             run(Path(folder), args.count, args.seed, lambda said: print(said, file=sys.stderr, flush=True))
         )
     if args.json is not None:
-        args.json.write_text(json.dumps(asdict(report), indent=2))
+        args.json.write_text(json.dumps(vars(report), indent=2))
     for one in report.differences[:20]:
         print(one)
     print(f"{args.count:,} submissions of seed {args.seed}: {len(report.differences):,} differences")

@@ -5,7 +5,6 @@ import asyncio
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from tests.differential.compare import compare
@@ -29,7 +28,7 @@ def main() -> int:
 
     report = asyncio.run(compare(args.count, args.seed, progress))
     if args.json is not None:
-        args.json.write_text(json.dumps(asdict(report), indent=2))
+        args.json.write_text(json.dumps(vars(report), indent=2))
     for one in report.differences[:20]:
         print(one)
     print(f"{args.count:,} messages of seed {args.seed}: {len(report.differences):,} differences")
