@@ -123,7 +123,8 @@ def _ton(value: Mapping[str, Any], raw: object, faults: Faults) -> TonConnectPay
     if not isinstance(raw, Mapping):
         faults.add(where, "must be an object")
     else:
-        if faults.text(f"{where}.type", raw.get("type")) not in ("text", ""):
+        kind = raw.get("type")
+        if kind != "text" or isinstance(kind, Number):
             faults.add(f"{where}.type", 'must be "text"')
         for name in raw:
             if name not in ("type", "text"):

@@ -12,6 +12,7 @@ from services.validator.rules.rule import Kind, Rule, rule
 from services.validator.standards.webauthn import AUTHENTICATOR_DATA, CLIENT_DATA
 
 _DATA: Final = "signed_data"
+_DOMAIN: Final = f"{_DATA}.domain"
 
 
 def _callback_url(case: Case) -> str | None:
@@ -40,6 +41,21 @@ def _timestamp(case: Case) -> str | None:
     if not isinstance(payload, TonConnectPayload) or case.deadline_ns is None:
         return None
     return f"{rfc3339(payload.timestamp_ns)}, deadline {rfc3339(case.deadline_ns)}"
+
+
+def _place(case: Case) -> tuple[str, str]:
+    """Field and text of what names, outside the message, the place it was signed for."""
+    signed = case.signed
+    if signed is not None and isinstance(signed.payload, TonConnectPayload):
+        return _DOMAIN, signed.payload.domain
+    if signed is not None and signed.webauthn is not None:
+        return CLIENT_DATA, signed.webauthn.client_data_json
+    return "", ""
+
+
+def _named_place(case: Case) -> str | None:
+    name, text = _place(case)
+    return shown(text, 110) if name else None
 
 
 @rule(
@@ -185,6 +201,23 @@ def callback_url_ascii(case: Case) -> None:
 
 
 @rule(
+    "envelope-ascii",
+    Kind.POLICY,
+    Reason.INVALID_MESSAGE,
+    (_DOMAIN, CLIENT_DATA),
+    asks="The domain of ton_connect and the client data of webauthn are ASCII.",
+    mend="Sign under the ASCII form of the domain (xn--…), as browsers name it.",
+    needs=Reach.DECODED,
+    reads=(),
+    seen=_named_place,
+)
+def envelope_ascii(case: Case) -> None:
+    name, text = _place(case)
+    if not text.isascii():
+        case.add(name, Reason.INVALID_MESSAGE, f"{name} is not ASCII")
+
+
+@rule(
     "message-size",
     Kind.POLICY,
     Reason.INVALID_MESSAGE,
@@ -261,5 +294,6 @@ def timestamp_before_deadline(case: Case) -> None:
 
 RULES: Final[tuple[Rule, ...]] = (
     signature_required, standard_known, payload_form, public_key_readable, signature_readable, assertion_valid,
-    signature_valid, callback_url_ascii, message_size, message_readable, nonce_form, timestamp_before_deadline,
+    signature_valid, callback_url_ascii, envelope_ascii, message_size, message_readable, nonce_form,
+    timestamp_before_deadline,
 )  # fmt: skip

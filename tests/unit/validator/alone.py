@@ -141,6 +141,9 @@ def alone() -> dict[str, Input]:
         "signature-valid": _data(signature=ALICE.sign_message("another")["signature"]),
         "payload-form": _key_beside_erc191(),
         "callback-url-ascii": _body(body_of(message(), callback_url="https://wallet.example/é")),
+        "envelope-ascii": _body(
+            StandardWallet("ton_connect", "alone").sign_plain(deadline=SOON, domain="münze.example")
+        ),
         "message-size": _body(body_of(json.dumps(message()) + " " * 20_000)),
         "message-readable": _message(extra=1),
         "nonce-form": _message(nonce=bytes(31)),

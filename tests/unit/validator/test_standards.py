@@ -1,5 +1,6 @@
 """The seven standards: what others published holds, and nothing that differs from it by one bit."""
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -299,6 +300,18 @@ async def test_p10_assertions_are_refused_by_their_field() -> None:
         (webauthn.CLIENT_DATA, Reason.INVALID_SIGNATURE),
         ("signed_data.signature", Reason.INVALID_SIGNATURE),
     ]
+    place = wallet.sign_plain(deadline=SOON)
+    place["signed_data"] = wallet.sign_text(place["signed_data"]["payload"])
+    client_data = json.dumps(
+        json.loads(place["signed_data"]["client_data_json"]) | {"origin": "é"}, ensure_ascii=False
+    )
+    assertion = bytes(32) + b"\1" + bytes(4)
+    place["signed_data"] |= {
+        "client_data_json": client_data,
+        "authenticator_data": b64url_unpadded(assertion),
+        "signature": f"p256:{b58encode(wallet.key.sign(assertion + hashlib.sha256(client_data.encode()).digest()))}",
+    }
+    only(await judge(place), "security", webauthn.CLIENT_DATA, Reason.INVALID_MESSAGE)
     long = wallet.sign_plain(deadline=SOON, origin="https://" + "a" * 20_000)
     only(await judge(long), "security", "signed_data.payload", Reason.INVALID_MESSAGE)
 

@@ -66,7 +66,7 @@ def _nep413(payload: Mapping[str, Any]) -> types_pb.Nep413Payload:
 def _ton(value: Mapping[str, Any], payload: object) -> types_pb.TonConnectPayload:
     if not isinstance(payload, Mapping):
         raise BodyError("signed_data.payload", "must be an object")
-    if text(payload, "type", _PAYLOAD) not in ("text", ""):
+    if payload.get("type") != "text":
         raise BodyError(f"{_PAYLOAD}type", 'must be "text"')
     only(payload, ("type", "text"), _PAYLOAD, "a ton_connect payload")
     made = types_pb.TonConnectPayload(
