@@ -11,8 +11,13 @@ from bench.edge.run import run as edge
 from bench.frame import BenchError, Options, Report
 from bench.store.run import PARTS
 from bench.store.run import run as store
+from bench.validator.run import run as validator
 
-BENCHES: Final[dict[str, Callable[[Options], Report]]] = {"edge": edge, "store": store}
+BENCHES: Final[dict[str, Callable[[Options], Report]]] = {
+    "edge": edge,
+    "store": store,
+    "validator": validator,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -42,11 +44,10 @@ def now(clock: Clock) -> datetime:
 
 def from_ns(ns: int) -> datetime:
     """Unix nanoseconds -> aware UTC datetime floored to milliseconds. Raises OverflowError/ValueError out of range."""
-    ms = ns // 1_000_000
-    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=(ms % 1000) * 1000)
+    return _EPOCH + timedelta(milliseconds=ns // 1_000_000)
 
 
 def to_ns(moment: datetime) -> int:
     """Aware datetime -> Unix nanoseconds, exactly (whole microseconds)."""
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000

@@ -107,7 +107,7 @@ class Case:
     is `proven`; `signed_bytes` are what the key must have signed. `assertion_fault` is webauthn's, with the field it
     speaks of. `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
     instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
-    contract that rules need, by rule; `answers` are the chain's, without those it could not give. `failed_stage` is
+    contract that rules need, by rule; `answers` are the chain's, None where it gave none. `failed_stage` is
     the first that found something; `blocked` are the fields it refused, which later stages leave alone. `outcomes`
     stays empty unless an explanation is asked for. `worth` is what one rule on prices found, for the next. `unapplied`
     says, by rule, why it could not be applied though there was something to look at.
@@ -135,7 +135,7 @@ class Case:
     deadline_ns: int | None = None
     deadline_fault: str = ""
     asked: Mapping[str, ChainView] = field(default_factory=dict)
-    answers: Mapping[ChainView, Answer] = field(default_factory=dict)
+    answers: Mapping[str, Answer | None] = field(default_factory=dict)
     prices: Prices = NO_PRICES
     worth: tuple[int, int, int] | str | None = None
     unapplied: dict[str, str] = field(default_factory=dict)
@@ -158,8 +158,7 @@ class Case:
 
     def answer(self, rule: str) -> Answer | None:
         """What the chain said to the view of that rule; None if it was not asked or could not be."""
-        view = self.asked.get(rule)
-        return None if view is None else self.answers.get(view)
+        return self.answers.get(rule)
 
     def said(self, rule: str) -> bool | None:
         """Such an answer to a question of yes or no."""

@@ -114,7 +114,7 @@ class Validator:
             case.asked = walk.wanted(case)
         answers = await self._ask({view: None for case in cases for view in case.asked.values()})
         for case in cases:
-            case.answers = answers
+            case.answers = {rule: answers.get(view) for rule, view in case.asked.items()}
             walk.secure(case)
 
     async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, Answer]:
@@ -146,12 +146,11 @@ class Validator:
                 violations=tuple(case.found),
                 explanation=explanation,
             )
-        for rule, view in case.asked.items():
-            if view in case.answers:
-                continue
-            if case.stored or VIEWS[type(view)] not in case.book.accept_without:
-                return Verdict(valid=False, unavailable=UNAVAILABLE, explanation=explanation)
-            case.leave(rule, "could not be asked")
+        if None in case.answers.values():
+            for rule in [rule for rule, answer in case.answers.items() if answer is None]:
+                if case.stored or VIEWS[type(case.asked[rule])] not in case.book.accept_without:
+                    return Verdict(valid=False, unavailable=UNAVAILABLE, explanation=explanation)
+                case.leave(rule, "could not be asked")
         until = case.deadline_ns
         if until is None:
             until = case.now_ns + case.book.default_lifetime_ns

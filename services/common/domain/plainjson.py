@@ -1,7 +1,7 @@
 """A plain intent as JSON shows it: seed's names, percent, RFC 3339."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.common.domain.intent import REQUIRED_FIELDS, PlainIntent
@@ -53,8 +53,8 @@ def deadline_ns(value: object) -> int:
             moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}")
         except ValueError:
             raise ValueError("is not a date and time that exists") from None
-        seconds = (moment - _EPOCH) // timedelta(seconds=1)
-        result = seconds * 10**9 + int((fraction or "").ljust(9, "0"))
+        since = moment - _EPOCH
+        result = (since.days * 86_400 + since.seconds) * 10**9 + int((fraction or "").ljust(9, "0"))
     else:
         raise ValueError("must be an RFC 3339 string or integer nanoseconds")
     if not 0 <= result <= MAX_DEADLINE_NS:

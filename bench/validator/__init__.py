@@ -1,0 +1,1 @@
+"""What checking an intent costs beside its signature: `python -m bench validator`."""
