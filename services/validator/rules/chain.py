@@ -12,7 +12,7 @@ from services.common.errors import Reason
 from services.validator.message import NONCE_BYTES
 from services.validator.model import Case, Reach
 from services.validator.rules.rule import Kind, Rule, rule
-from services.validator.standards.keys import IMPLICIT, implicit_account
+from services.validator.standards.keys import IMPLICIT, IMPLICIT_LENGTHS, implicit_account
 
 VERSIONED: Final = bytes.fromhex("5628f6c600")
 """First bytes of a nonce of version 1; any other 32 bytes are a legacy one, as the contract reads them."""
@@ -42,7 +42,9 @@ def _derived(case: Case) -> str | None:
 )
 def key_derives_account(case: Case) -> None:
     account = case.intent.user_account
-    if case.key is None or IMPLICIT.fullmatch(account) is None or implicit_account(case.key) == account:
+    if case.key is None or len(account) not in IMPLICIT_LENGTHS or implicit_account(case.key) == account:
+        return
+    if IMPLICIT.fullmatch(account) is None:
         return
     case.add(_key_field(case), Reason.SIGNER_MISMATCH, f"{_named(case)} does not derive {account}")
 

@@ -29,8 +29,11 @@ def _balance(case: Case) -> BalanceOf | None:
     view=_balance,
 )
 def balance_covers(case: Case) -> None:
-    held, amount = case.units("balance-covers"), units(case.intent.input_amount)
-    if held is not None and amount is not None and held < amount:
+    held = case.units("balance-covers")
+    if held is None:
+        return
+    amount = units(case.intent.input_amount)
+    if amount is not None and held < amount:
         case.add(
             "input_amount",
             Reason.INSUFFICIENT_BALANCE,
@@ -39,10 +42,10 @@ def balance_covers(case: Case) -> None:
 
 
 def _registered(case: Case) -> IsRegistered | None:
-    contract = contract_of(case.intent.output_token)
-    if not case.book.check_registration or not contract:
+    if not case.book.check_registration:
         return None
-    return IsRegistered(contract, case.intent.user_account)
+    contract = contract_of(case.intent.output_token)
+    return IsRegistered(contract, case.intent.user_account) if contract else None
 
 
 @rule(

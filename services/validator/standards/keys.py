@@ -20,6 +20,9 @@ SIGNATURE_BYTES: Final = {ED25519: 64, SECP256K1: 65, P256: 64}
 IMPLICIT: Final = re.compile(r"[0-9a-f]{64}|0x[0-9a-f]{40}", re.ASCII)
 """Accounts that a key derives, so that nobody registers one; use with fullmatch."""
 
+IMPLICIT_LENGTHS: Final = (64, 42)
+"""Of such an account."""
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
