@@ -181,7 +181,7 @@ def signature_valid(case: Case) -> None:
 
 @rule(
     "callback-url-ascii",
-    Kind.POLICY,
+    Kind.PROTOCOL,
     Reason.INVALID_MESSAGE,
     f"{_DATA}.payload",
     asks="The callbackUrl of a nep413 payload, where given, is ASCII.",
@@ -202,7 +202,7 @@ def callback_url_ascii(case: Case) -> None:
 
 @rule(
     "envelope-ascii",
-    Kind.POLICY,
+    Kind.PROTOCOL,
     Reason.INVALID_MESSAGE,
     (_DOMAIN, CLIENT_DATA),
     asks="The domain of ton_connect and the client data of webauthn are ASCII.",
