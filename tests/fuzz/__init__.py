@@ -1,0 +1,1 @@
+"""Whatever bytes come, the validator answers with a verdict or a typed error, soon, and forgets them."""
