@@ -126,7 +126,7 @@ def _change(chance: random.Random, value: Any) -> None:
 def _inner(chance: random.Random, text: str) -> str:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[1:]
     if message:
         _change(chance, message)
