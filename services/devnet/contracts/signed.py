@@ -60,10 +60,10 @@ def read(body: object) -> Signed:
     recipient = envelope.recipient if enveloped else _text_or_none(content, "verifying_contract")
     signer_id, network = plain.string(content, "signer_id"), _text_or_none(content, "network")
     entry = _one_entry(content.get("intents"))
-    _in_time(envelope, content.get("deadline"))
     nonce = envelope.nonce if enveloped else nonce_bytes(content.get("nonce"))
     if nonce is None or len(nonce) != 32:
         raise Panic("nonce: not base64 of 32 bytes")
+    _in_time(envelope, content.get("deadline"))
     return Signed(
         signer_id=signer_id,
         key=envelope.key,
