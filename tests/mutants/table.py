@@ -218,6 +218,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/contract/test_rate_limiter.py::test_p07_without_redis_this_replica_goes_on_with_its_own_count",),
     ),
     without(
+        "P11", "a-shared-call-has-any-size", "services.edge.adapters.coalesced",
+        ("            weigh=weight,\n", ""),
+        tests=("tests/rpc/test_validator.py::test_p11_callers_share_no_call_larger_than_the_validator_takes",),
+    ),
+    without(
         "P12", "a-drain-tells-nobody", "services.common.rpc.server",
         ("        await self._health.enter_graceful_shutdown()\n", ""),
         tests=("tests/rpc/test_common_drain.py::test_p12_health_turns_off_while_calls_are_still_taken",),

@@ -1,9 +1,11 @@
 """The validator as a server: real sockets, a cache whose answers tests own."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,14 @@ from intents.v1 import types_pb2 as types_pb
 from intents.validator.v1 import validator_service_pb2 as pb
 from intents.validator.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from services.common.clock import SystemClock
+from services.common.convert.intents import submission_to_proto
 from services.common.domain.explanation import RuleStatus
+from services.common.domain.intent import Nep413Payload
 from services.common.errors import IntentError, Reason
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.validator import GrpcValidator
 from services.common.rpc.errors import from_rpc_error
+from services.edge.adapters.coalesced import CoalescedValidator, weight
 from services.validator.app import SERVICE, build
 from services.validator.config import ValidatorSettings
 from services.validator.registry import read_registry
@@ -210,3 +215,16 @@ async def test_a_bare_signed_message_is_named_as_not_taken_yet(house: House) -> 
     request = pb.ValidateIntentsRequest(items=[pb.ValidateIntentsItem(submission=bare)])
     answer = await ValidatorServiceStub(channel).ValidateIntents(request)
     assert answer.verdicts[0].violations[0].reason == "NOT_IMPLEMENTED"
+
+
+async def test_p11_callers_share_no_call_larger_than_the_validator_takes(house: House) -> None:
+    """Else a few callers with large messages had everybody in their batch refused."""
+    shared = CoalescedValidator(GrpcValidator(await house.start()))
+    small = to_domain(Wallet().sign_plain())
+    assert small.signed_data is not None and isinstance(small.signed_data.payload, Nep413Payload)
+    payload = replace(small.signed_data.payload, message="\U0010ffff" * 15_000)
+    large = replace(small, signed_data=replace(small.signed_data, payload=payload))
+    assert 61_000 > weight(large) >= submission_to_proto(large).ByteSize() > 60_000
+    answers = await asyncio.gather(*(shared.validate([one]) for one in [small, *[large] * 96, small]))
+    assert [verdict.valid for (verdict,) in answers] == [True, *[False] * 96, True]
+    await shared.validating.aclose()

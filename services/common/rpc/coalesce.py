@@ -51,6 +51,9 @@ class Coalescer(Generic[Item, Result]):
     is in flight at a time; up to `max_in_flight` once `max_batch` items wait. Above `max_waiting` items
     OVERLOADED is raised. A batch hangs on its first item's span and links to the others'; its deadline is
     the latest of its items'.
+
+    A batch of several weighs at most `max_weight`, each item as `weigh` says: a peer that takes no larger call
+    would refuse everybody in it because of a few.
     """
 
     def __init__(
@@ -61,12 +64,16 @@ class Coalescer(Generic[Item, Result]):
         max_batch: int = 256,
         max_in_flight: int = 1,
         max_waiting: int = 10_000,
+        weigh: Callable[[Item], int] | None = None,
+        max_weight: int = 0,
     ) -> None:
         self._send = send
         self._name = name
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
         self._max_waiting = max_waiting
+        self._weigh = weigh
+        self._max_weight = max_weight
         self._waiting: dict[asyncio.Future[Result], _Waiting[Item]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -142,7 +149,7 @@ class Coalescer(Generic[Item, Result]):
         me = asyncio.current_task()
         while self._waiting:
             lingered = await self._linger()
-            answers = list(islice(self._waiting, self._max_batch))
+            answers = self._next()
             if not answers:
                 # whoever waited went away meanwhile
                 break
@@ -161,6 +168,18 @@ class Coalescer(Generic[Item, Result]):
             await asyncio.sleep(0)
         if me is not None:
             self._tasks.discard(me)
+
+    def _next(self) -> list[asyncio.Future[Result]]:
+        """Who goes with the next batch: the longest waiting, as many as may go together."""
+        answers = list(islice(self._waiting, self._max_batch))
+        if self._weigh is None:
+            return answers
+        weight = 0
+        for index, answer in enumerate(answers):
+            weight += self._weigh(self._waiting[answer].item)
+            if index and weight > self._max_weight:
+                return answers[:index]
+        return answers
 
     def _outcome(self, answer: "asyncio.Future[Result]") -> Result | IntentError:
         error = answer.exception()

@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, TypeVar
 
 from services.common.domain.feed import FeedCommand, FeedMessage
-from services.common.domain.intent import IntentRecord, NewIntent, Submission
+from services.common.domain.intent import (
+    IntentRecord,
+    Nep413Payload,
+    NewIntent,
+    Submission,
+    TonConnectPayload,
+)
 from services.common.domain.outcomes import (
     Accepted,
     CachedStatus,
@@ -29,9 +35,37 @@ VALIDATE_BATCH: Final = 256
 STORE_BATCH: Final = 256
 CACHE_BATCH: Final = 1_000
 IN_FLIGHT: Final = 2
+BATCH_BYTES: Final = 3 << 20
+"""What submissions in one batch weigh at most: below what a validator, a store and this side's channel take."""
+
+_FRAME: Final = 512
+"""Bytes for what has no length of its own: numbers, times, names of fields."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def weight(submission: Submission) -> int:
+    """Bytes that a submission takes on the wire, at most."""
+    intent, signed = submission.intent, submission.signed_data
+    texts, data = [submission.request_id], 0
+    if intent is not None:
+        texts += (
+            intent.id, intent.user_account, intent.action, intent.input_token, intent.input_amount,
+            intent.output_token, intent.min_output_amount or "",
+        )  # fmt: skip
+    if signed is not None:
+        texts += (signed.standard, signed.text, signed.public_key, signed.signature)
+        match signed.payload:
+            case Nep413Payload(nonce=nonce, recipient=recipient, callback_url=url):
+                texts += (recipient, url or "")
+                data = len(nonce)
+            case TonConnectPayload(address=address, domain=domain):
+                texts += (address, domain)
+        if signed.webauthn is not None:
+            texts.append(signed.webauthn.client_data_json)
+            data = len(signed.webauthn.authenticator_data)
+    return _FRAME + data + sum(len(text) if text.isascii() else 4 * len(text) for text in texts)
 
 
 async def _each(coalescer: Coalescer[Item, Result], items: Sequence[Item]) -> list[Result | IntentError]:
@@ -60,7 +94,12 @@ class CoalescedValidator:
     def __init__(self, inner: ValidatorPort) -> None:
         self._inner = inner
         self.validating: Coalescer[Submission, Verdict] = Coalescer(
-            inner.validate, name="edge.validate", max_batch=VALIDATE_BATCH, max_in_flight=IN_FLIGHT
+            inner.validate,
+            name="edge.validate",
+            max_batch=VALIDATE_BATCH,
+            max_in_flight=IN_FLIGHT,
+            weigh=weight,
+            max_weight=BATCH_BYTES,
         )
 
     async def validate(
@@ -81,7 +120,12 @@ class CoalescedStore:
     def __init__(self, inner: StorePort) -> None:
         self._inner = inner
         self.creating: Coalescer[NewIntent, Accepted] = Coalescer(
-            inner.create, name="edge.create", max_batch=STORE_BATCH, max_in_flight=IN_FLIGHT
+            inner.create,
+            name="edge.create",
+            max_batch=STORE_BATCH,
+            max_in_flight=IN_FLIGHT,
+            weigh=lambda new: weight(new.submission),
+            max_weight=BATCH_BYTES,
         )
 
     async def create(self, intents: Sequence[NewIntent]) -> Sequence[Accepted | IntentError]:

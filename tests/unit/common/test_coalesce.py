@@ -73,6 +73,17 @@ async def test_callers_gather_while_a_batch_is_in_flight() -> None:
     assert peer.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
 
 
+async def test_p11_a_batch_weighs_no_more_than_its_peer_takes() -> None:
+    peer = Peer()
+    coalescer = Coalescer(peer.send, weigh=lambda item: item, max_weight=10)
+    first = await held(peer, coalescer)
+    others = start(coalescer, [4, 6, 1, 11, 9, 1, 12])
+    await asyncio.sleep(0)
+    peer.open.set()
+    assert await asyncio.gather(first, *others) == [0, 40, 60, 10, 110, 90, 10, 120]
+    assert peer.batches == [[0], [4, 6], [1], [11], [9, 1], [12]]
+
+
 async def test_callers_of_one_moment_share_the_first_batch() -> None:
     peer = Peer()
     coalescer = Coalescer(peer.send)
