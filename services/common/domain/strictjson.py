@@ -10,6 +10,22 @@ class StrictJsonError(ValueError):
     """The text is not JSON that every reader reads alike; the message says why, for people."""
 
 
+class TooLong(StrictJsonError):
+    """More bytes than asked for."""
+
+
+class TooDeep(StrictJsonError):
+    """Nested deeper than MAX_DEPTH."""
+
+
+class TooManyDigits(StrictJsonError):
+    """An integer of more than 64 digits."""
+
+
+class DuplicateKey(StrictJsonError):
+    """An object has a key twice, of which readers take the first, the last or neither."""
+
+
 def loads(data: bytes | str, *, max_bytes: int) -> Any:
     """Parses UTF-8 JSON. Numbers come as int, or as `Number` (their literal) if not integral.
 
@@ -17,7 +33,7 @@ def loads(data: bytes | str, *, max_bytes: int) -> Any:
     NaN and Infinity, integers beyond 64 digits, nesting deeper than 32.
     """
     if len(data) > max_bytes:
-        raise StrictJsonError(f"longer than {max_bytes} bytes")
+        raise TooLong(f"longer than {max_bytes} bytes")
     if isinstance(data, bytes):
         try:
             text = data.decode("utf-8")
@@ -26,7 +42,7 @@ def loads(data: bytes | str, *, max_bytes: int) -> Any:
     else:
         text = data
         if not data.isascii() and len(data.encode("utf-8", "surrogatepass")) > max_bytes:
-            raise StrictJsonError(f"longer than {max_bytes} bytes")
+            raise TooLong(f"longer than {max_bytes} bytes")
     if text.startswith("\ufeff"):
         raise StrictJsonError("starts with a byte order mark")
     check_depth(text)
@@ -50,7 +66,7 @@ def _integer(literal: str) -> int | Number:
         # as an int it would be taken where only its literal shows that it is not plain
         return Number(literal)
     if len(literal) > 64:
-        raise StrictJsonError("a number has more than 64 digits")
+        raise TooManyDigits("a number has more than 64 digits")
     return int(literal)
 
 
@@ -64,7 +80,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise StrictJsonError(f"duplicate key {key[:64]!r}")
+                raise DuplicateKey(f"duplicate key {key[:64]!r}")
             seen.add(key)
     return found
 
@@ -96,7 +112,7 @@ def check_depth(text: str) -> None:
         elif char in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise StrictJsonError(f"nested deeper than {MAX_DEPTH}")
+                raise TooDeep(f"nested deeper than {MAX_DEPTH}")
         elif char in "]}":
             depth -= 1
 
