@@ -1,4 +1,4 @@
-"""The body of POST /api/intents: a plain intent, and its signature beside it."""
+"""The body of POST /api/intents: a plain intent and its signature beside it, or a signed message on its own."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,9 +15,9 @@ BODY_FIELDS: Final = frozenset((*PLAIN_FIELDS, "signed_data", "request_id"))
 def submission_from_json(body: object) -> Submission:
     """The body of POST /api/intents, as strictjson read it -> Submission.
 
-    Required fields that are missing become empty strings, for the validator to name. Raises IntentError
-    INVALID_FIELD with a violation for each field of a wrong type or unknown name, MALFORMED_REQUEST if the
-    body is no object.
+    Required fields that are missing become empty strings, for the validator to name; signed data without any field of
+    an intent beside it is a message on its own. Raises IntentError INVALID_FIELD with a violation for each field of a
+    wrong type or unknown name, MALFORMED_REQUEST if the body is no object.
     """
     if not isinstance(body, Mapping):
         raise IntentError(Reason.MALFORMED_REQUEST, "The body must be a JSON object.")
@@ -46,7 +46,8 @@ def submission_from_json(body: object) -> Submission:
         except IntentError as error:
             faults.found.extend(error.violations)
     faults.check()
-    return Submission(intent=intent, signed_data=signed_data, request_id=request_id)
+    alone = signed_data is not None and not any(name in body for name in PLAIN_FIELDS)
+    return Submission(intent=None if alone else intent, signed_data=signed_data, request_id=request_id)
 
 
 def _parsed(faults: Faults, name: str, parse: Callable[[object], int], body: Mapping[str, Any]) -> int | None:

@@ -73,7 +73,7 @@ _FIELDS: Final[dict[str, Schema]] = {
 SCHEMAS: Final[dict[str, Schema]] = {
     "Submission": {
         **object_of(
-            "id user_account action input_token input_amount output_token",
+            "",
             id=ID,
             user_account={
                 "type": "string",
@@ -87,6 +87,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
             signed_data=ref("SignedData"),
             request_id={**ID, "description": "names the attempt, so that a repeat is recognised"},
         ),
+        "description": "an intent with its signature beside it, or a signed message on its own",
+        "anyOf": [
+            {"required": ["id", "user_account", "action", "input_token", "input_amount", "output_token"]},
+            {"required": ["signed_data"]},
+        ],
         "additionalProperties": False,
     },
     "SignedData": {

@@ -71,6 +71,13 @@ def test_p10_missing_means_the_same_everywhere(name: str, missing: object) -> No
     assert getattr(to_proto(body).intent, name) == ""
 
 
+@pytest.mark.parametrize("extra", [{}, {"request_id": "r"}, {"id": None}, {"deadline": None}, {"id": "x"}])
+def test_a_message_on_its_own_is_one_everywhere(extra: dict[str, Any]) -> None:
+    body = {"signed_data": WALLET.sign_plain()["signed_data"]} | extra
+    assert to_proto(body) == submission_to_proto(to_domain(body))
+    assert to_proto(body).HasField("intent") is bool(extra.keys() - {"request_id"})
+
+
 @pytest.mark.parametrize("standard", ["NEP413", "raw_ed25519", "eip712", ""])
 def test_p10_the_standard_is_the_validators_to_judge(standard: str) -> None:
     body = with_signed(standard=standard)

@@ -30,6 +30,8 @@ def slippage_bps(value: object) -> int:
 def submission_from_body(body: Mapping[str, Any]) -> service_pb.Submission:
     """The body of POST /api/intents as a message. Missing fields stay empty, for the server to name.
 
+    Signed data without any field of an intent beside it is a message on its own.
+
     Raises BodyError for a value that has no place in the message.
     """
     only(body, _BODY_FIELDS, "", "an intent")
@@ -43,7 +45,9 @@ def submission_from_body(body: Mapping[str, Any]) -> service_pb.Submission:
         intent.max_slippage_bps = slippage_bps(body["max_slippage"])
     if body.get("deadline") is not None:
         intent.deadline.CopyFrom(timestamp(deadline_ns(body["deadline"])))
-    made = service_pb.Submission(intent=intent, request_id=text(body, "request_id"))
+    made = service_pb.Submission(request_id=text(body, "request_id"))
     if body.get("signed_data") is not None:
         made.signed_data.CopyFrom(signed_from_body(body["signed_data"]))
+    if not made.HasField("signed_data") or any(name in body for name in PLAIN_FIELDS):
+        made.intent.CopyFrom(intent)
     return made
