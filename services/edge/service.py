@@ -22,7 +22,7 @@ from services.common.domain.outcomes import (
     Verdict,
 )
 from services.common.domain.statistics import Period, Statistics, StatisticsQuery
-from services.common.errors import IntentError, Reason, not_implemented, unavailable
+from services.common.errors import IntentError, Reason, unavailable
 from services.common.observe import trace
 from services.edge.limits.in_flight import InFlight
 from services.edge.limits.port import RateLimiter
@@ -127,8 +127,6 @@ class Edge:
     ) -> Verdict:
         """Whether it would be accepted now; stores nothing and counts against no limit. `full` looks at the stages
         after the first that refuses too, `explain` says what became of each rule."""
-        if submission.intent is None and submission.signed_data is not None:
-            raise not_implemented("A signed message without a plain intent")
         check_request_id(submission.request_id)
         (verdict,) = await self._ports.validator.validate([submission], full=full, explain=explain)
         if verdict.unavailable:

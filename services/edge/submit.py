@@ -24,8 +24,9 @@ from services.common.domain.outcomes import (
     StatusQuery,
     Verdict,
 )
-from services.common.domain.signing import canonical_fields, content_hash
-from services.common.errors import IntentError, Reason, not_implemented, unavailable
+from services.common.domain.signing import canonical_fields, content_hash, intent_digest
+from services.common.encoding import b58encode
+from services.common.errors import IntentError, Reason, unavailable
 from services.common.observe import logs, trace
 from services.edge.limits.in_flight import InFlight, Places
 from services.edge.model import Caller, check_request_id
@@ -158,6 +159,8 @@ class Submitter:
                 outcomes[index] = refusal_of(verdict)
             elif index not in unbound and index in places.refused:
                 outcomes[index] = places.refused[index]
+            elif submissions[index].intent is None:
+                outcomes[index] = _not_executed(submissions[index])
             else:
                 known_until = unbound[index].expires_at if index in unbound else verdict.expires_at
                 new[index] = NewIntent(
@@ -293,11 +296,20 @@ def same_content(record: IntentRecord, submission: Submission) -> bool:
     )
 
 
+def _not_executed(submission: Submission) -> IntentError:
+    """What a signed message on its own is told that the validator found nothing wrong with."""
+    signed = submission.signed_data
+    return IntentError(
+        Reason.NOT_IMPLEMENTED,
+        "The signed message is valid, but only plain intents are executed in this version: "
+        "send the plain intent beside its signed message.",
+        metadata={} if signed is None else {"intent_hash": b58encode(intent_digest(signed))},
+    )
+
+
 def _refusal(item: Submission | IntentError) -> IntentError | None:
     if isinstance(item, IntentError):
         return item
-    if item.intent is None and item.signed_data is not None:
-        return not_implemented("A signed message without a plain intent")
     try:
         check_request_id(item.request_id)
     except IntentError as error:

@@ -12,6 +12,7 @@ from services.common.domain.intent import ErrorDetails
 from services.common.domain.lifecycle import Status
 from services.common.errors import Reason
 from services.edge.http.routes import TABLE
+from tests.harness.standards import StandardWallet
 from tests.harness.wait import eventually
 from tests.unit.edge.fakes import World, explains, refuses
 from tests.unit.edge.support import Running, body, running
@@ -97,6 +98,20 @@ async def test_refusals_are_problems_with_errors_and_details(world: World) -> No
     assert verdict == {"valid": False, "errors": ["signed_data is wrong"], "details": details}
     assert shape["valid"] is False and shape["details"][0]["field"] == "input_amount"
     assert valid == {"valid": True}
+    assert not world.store.records
+
+
+async def test_a_signed_message_on_its_own_is_judged_and_not_taken(world: World) -> None:
+    data = StandardWallet("erc191", "http").sign_text("{}")
+    async with running(world) as edge:
+        _, verdict = await post(edge, "/api/intents/validate", {"signed_data": data})
+        status, problem = await post(edge, "/api/intents", {"signed_data": data, "request_id": "r"})
+        # any field of an intent, also one without a value, makes it an intent with a signature
+        world.validator.verdict = refuses(Reason.MISSING_FIELD, "id")
+        named, plain = await post(edge, "/api/intents", {"signed_data": data, "id": None})
+    assert verdict == {"valid": True}
+    assert (status, problem["reason"]) == (501, "NOT_IMPLEMENTED")
+    assert (named, plain["reason"]) == (400, "MISSING_FIELD")
     assert not world.store.records
 
 

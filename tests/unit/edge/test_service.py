@@ -11,6 +11,8 @@ import pytest
 from services.common.domain.intent import Nep413Payload, SignedData, SignedTransaction, Submission
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Verdict
+from services.common.domain.signing import intent_digest
+from services.common.encoding import b58encode
 from services.common.errors import IntentError, Reason
 from services.common.observe import Observe
 from services.edge.adapters.coalesced import Coalesced
@@ -149,10 +151,18 @@ async def test_what_cache_and_notifier_do_is_not_the_callers_problem(setup: Setu
     assert (await setup.edge.submit(ALICE, submission())).intent_id == "abc"
 
 
-async def test_a_message_without_intent_is_not_implemented(setup: Setup) -> None:
-    bare = replace(signed(), intent=None)
-    for call in (setup.edge.submit(ALICE, bare), setup.edge.validate(ALICE, bare)):
-        assert (await refused(call)).reason is Reason.NOT_IMPLEMENTED
+async def test_a_message_on_its_own_is_judged_and_then_said_not_to_be_executed(setup: Setup) -> None:
+    bare = replace(signed(), intent=None, request_id="r")
+    assert (await setup.edge.validate(ALICE, bare)).valid
+    error = await refused(setup.edge.submit(ALICE, bare))
+    assert error.reason is Reason.NOT_IMPLEMENTED and "plain intents" in error.message
+    assert bare.signed_data is not None
+    assert error.metadata == {"intent_hash": b58encode(intent_digest(bare.signed_data))}
+    setup.world.validator.verdict = refuses(Reason.INVALID_SIGNATURE)
+    assert (await refused(setup.edge.submit(ALICE, bare))).reason is Reason.INVALID_SIGNATURE
+    setup.world.validator.down = True
+    assert (await refused(setup.edge.submit(ALICE, bare))).reason is Reason.DEPENDENCY_UNAVAILABLE
+    assert not setup.world.store.records and not setup.world.store.creates
 
 
 async def test_admission_counts_whole_batches(setup: Setup) -> None:
