@@ -4,12 +4,14 @@
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from services.validator.messages.rules import TABLE as MESSAGES
+from services.validator.messages.rules.faults import INTENT
 from services.validator.rules import TABLE
-from services.validator.rules.rule import Rule
+from services.validator.rules.rule import Rule, Table
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "rules.md"
 HEAD: Final = """\
@@ -28,17 +30,28 @@ answer is `DEPENDENCY_UNAVAILABLE`: neither valid nor refused.
 
 `intents validate --explain` shows for one intent what became of each of them, and what it saw; `--full` goes on after
 the first stage that refuses. HTTP and gRPC have [the same](http.md#validating).
+
+Two tables: what is asked of an intent with its fields, and what of [a signed message on its own](messages.md).
+"""
+ALONE: Final = """\
+# Rules for a signed message on its own
+
+The contract here is near/intents'. A rule on an intent names a field of it, with the intent's place between the
+brackets. Whatever the contract would refuse of the intents by itself stands in the first three stages, and what it
+cannot read in the last, after the signature, as the contract meets it.
 """
 
 
 def document() -> str:
     """The whole file."""
-    parts = [HEAD]
-    for stage, rules in TABLE.stages.items():
+    return "\n".join([HEAD, *_stages(TABLE, ""), ALONE, *_stages(MESSAGES, " of a message")])
+
+
+def _stages(table: Table, of: str) -> Iterator[str]:
+    for stage, rules in table.stages.items():
         rows = ["| rule | kind | reason | field | asks | to mend it |", "|---|---|---|---|---|---|"]
         rows += map(_row, rules)
-        parts.append(f"## {stage.capitalize()}\n\n" + "\n".join(rows) + "\n")
-    return "\n".join(parts)
+        yield f"## {stage.capitalize()}{of}\n\n" + "\n".join(rows) + "\n"
 
 
 def _row(rule: Rule) -> str:
@@ -46,11 +59,20 @@ def _row(rule: Rule) -> str:
         f"`{rule.name}`",
         str(rule.kind),
         ", ".join(f"`{reason}`" for reason in rule.reasons),
-        ", ".join(f"`{field}`" for field in rule.fields),
+        _fields(rule.fields),
         rule.asks,
         rule.mend,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _fields(fields: Sequence[str]) -> str:
+    """Each field; of intents within a message one path, and what may stand at its end."""
+    ends = [field.removeprefix(f"{INTENT}.") for field in fields if field.startswith(f"{INTENT}.")]
+    if len(ends) < 2:
+        return ", ".join(f"`{field}`" for field in fields)
+    others = [f"`{field}`" for field in fields if not field.startswith(f"{INTENT}.")]
+    return ", ".join([*others, f"`{INTENT}.` and " + ", ".join(f"`{end}`" for end in ends)])
 
 
 def main(argv: Sequence[str]) -> int:

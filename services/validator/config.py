@@ -6,6 +6,7 @@ from pathlib import Path
 from services.common.config import ServiceSettings, setting
 from services.common.domain.outcomes import TokenInfo
 from services.validator.ids import TOKEN_STANDARDS
+from services.validator.messages.config import MessageSettings
 from services.validator.model import VIEWS, RuleBook
 from services.validator.registry import (
     DEFAULT_TOKENS,
@@ -20,7 +21,7 @@ _TOKENS = tuple(f"{token.id}/{token.symbol}/{token.decimals}" for token in DEFAU
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleSettings:
+class RuleSettings(MessageSettings):
     """What decides a verdict; the embedded shape takes the same."""
 
     network: str = setting("localnet", help="chain_id that a signed message must name")
@@ -118,6 +119,7 @@ class RuleSettings:
             simulate=self.simulate,
             accept_without=frozenset(self.accept_without_views),
             default_lifetime_ns=self.default_lifetime * 10**9,
+            messages=self.bounds(),
         )
 
     def bounded(self, registry: Registry) -> Registry:

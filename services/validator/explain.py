@@ -5,7 +5,7 @@ from typing import Final
 
 from services.common.domain.explanation import Explanation, RuleOutcome, RuleStatus, SignedContent
 from services.common.errors import Violation
-from services.validator.model import VIEWS, Answer, Case, Reach
+from services.validator.model import VIEWS, Answer, Case, Reach, pattern_of
 from services.validator.rules.rule import Rule, Table
 from services.validator.values import value_of
 
@@ -59,7 +59,7 @@ def _moot(case: Case, rule: Rule) -> bool:
     """Something it needs was refused before, or it would have asked the chain but there was nothing to ask."""
     if rule.view is not None and rule.name not in case.asked:
         return True
-    return any(violation.field in rule.reads for violation in case.found)
+    return any(pattern_of(violation.field) in rule.reads for violation in case.found)
 
 
 def _seen(case: Case, rule: Rule) -> str | None:

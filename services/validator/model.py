@@ -1,5 +1,6 @@
 """What the validator knows: the rule book, and one submission on its way through the stages."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +24,7 @@ from services.common.domain.views import (
 from services.common.errors import Reason, Violation
 from services.validator.ids import TOKEN_STANDARDS
 from services.validator.message import NO_MESSAGE, SignedMessage
+from services.validator.messages.model import DEFAULT_BOUNDS, Bounds, Reading
 from services.validator.ports import NO_PRICES, Prices
 from services.validator.registry import WORKSHOP, Registry
 from services.validator.standards.keys import Typed
@@ -54,7 +56,8 @@ Answer = bool | bytes | int | str
 class RuleBook:
     """What is accepted. Lifetimes and ages in nanoseconds.
 
-    `accept_without` names the views whose absence holds up no new intent.
+    `accept_without` names the views whose absence holds up no new intent. `messages` bounds signed messages
+    on their own.
     """
 
     network: str = "localnet"
@@ -72,6 +75,7 @@ class RuleBook:
     simulate: bool = False
     accept_without: frozenset[str] = frozenset(("mt_balance_of", "storage_balance_of"))
     default_lifetime_ns: int = 3600 * 10**9
+    messages: Bounds = DEFAULT_BOUNDS
 
     @property
     def rules(self) -> Rules:
@@ -110,7 +114,8 @@ class Case:
     contract that rules need, by rule; `answers` are the chain's, None where it gave none. `failed_stage` is
     the first that found something; `blocked` are the fields it refused, which later stages leave alone. `outcomes`
     stays empty unless an explanation is asked for. `worth` is what one rule on prices found, for the next. `unapplied`
-    says, by rule, why it could not be applied though there was something to look at.
+    says, by rule, why it could not be applied though there was something to look at. `reading` is there for a signed
+    message on its own: `intent` then has its signer as user and nothing else.
     """
 
     intent: PlainIntent
@@ -139,6 +144,7 @@ class Case:
     prices: Prices = NO_PRICES
     worth: tuple[int, int, int] | str | None = None
     unapplied: dict[str, str] = field(default_factory=dict)
+    reading: Reading | None = None
     failed_stage: str = ""
     blocked: frozenset[str] = frozenset()
     outcomes: tuple[RuleOutcome, ...] = ()
@@ -179,6 +185,14 @@ def plain_of(submission: Submission) -> PlainIntent:
 _NOTHING: Final = PlainIntent(
     id="", user_account="", action="", input_token="", input_amount="", output_token=""
 )
+
+
+def pattern_of(field: str) -> str:
+    """A violation's field as rules name it: without the place of an intent in its message."""
+    return _PLACES.sub("[]", field) if "[" in field else field
+
+
+_PLACES: Final = re.compile(r"\[\d+\]")
 
 
 def shown(text: str, limit: int = 60) -> str:

@@ -3,7 +3,8 @@
 from services.common.domain.intent import SignedData
 from services.common.domain.plainjson import deadline_ns
 from services.common.domain.signing import intent_digest
-from services.validator.message import MAX_MESSAGE_BYTES, MessageError, read
+from services.validator.message import MAX_MESSAGE_BYTES, MessageError, SignedMessage, read
+from services.validator.messages.model import Reading
 from services.validator.model import Case, Reach
 from services.validator.standards import TABLE, webauthn
 from services.validator.standards.keys import KEY_BYTES, SIGNATURE_BYTES
@@ -23,6 +24,9 @@ def prepare(case: Case) -> None:
         return
     case.reach = Reach.DECODED
     _read_proof(case, signed, standard)
+    if case.reading is not None:
+        _take(case, case.reading)
+        return
     client = "" if signed.webauthn is None else signed.webauthn.client_data_json
     case.message_bytes = max(_size(signed.text), _size(client))
     if case.message_bytes > MAX_MESSAGE_BYTES:
@@ -40,6 +44,25 @@ def prepare(case: Case) -> None:
         case.deadline_ns = deadline_ns(case.message.deadline)
     except ValueError as error:
         case.deadline_fault = f"the signed message's deadline {error}"
+
+
+def _take(case: Case, reading: Reading) -> None:
+    """What was read of a message on its own before the first stage."""
+    case.message_bytes = reading.bytes
+    payload = reading.payload
+    if payload is None:
+        return
+    case.reach = Reach.MESSAGE
+    case.message = SignedMessage(
+        signer_id=payload.signer_id,
+        recipient=payload.verifying_contract,
+        network=None,
+        deadline=payload.deadline,
+        nonce=payload.nonce,
+        fields={},
+    )
+    # what lies before 1970 has passed as well as what lies at its beginning, and only this can be shown
+    case.deadline_ns = max(payload.deadline_ns, 0)
 
 
 def _read_proof(case: Case, signed: SignedData, standard: Standard) -> None:

@@ -8,9 +8,11 @@ from services.common.clock import Clock, from_ns
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import Rules, Verdict
 from services.common.domain.views import BalanceOf, ChainView, CurrentSalt, Simulation
-from services.common.errors import IntentError, Reason, Violation
+from services.common.errors import IntentError, Reason
 from services.common.ports import ChainViews
 from services.validator.explain import unread
+from services.validator.messages.reading import read
+from services.validator.messages.rules import TABLE as MESSAGES
 from services.validator.model import MAX_BATCH, MAX_EXPLAINED, VIEWS, Answer, Case, RuleBook, plain_of
 from services.validator.observe import Vocabulary
 from services.validator.ports import NO_PRICES, Prices
@@ -23,6 +25,9 @@ from services.validator.walk import Brisk, Thorough
 
 UNAVAILABLE = "chain views"
 """What a verdict names when the contract's views could not be had: neither valid nor refused."""
+
+Walks = tuple[Brisk, Brisk]
+"""Through the rules for plain intents, and through those for signed messages on their own."""
 
 Item = tuple[Submission, bool] | Verdict
 """A submission and whether it is stored; or the verdict on one that could not even be read."""
@@ -39,9 +44,10 @@ class Validator:
         vocabulary: Vocabulary | None = None,
         *,
         table: Table = TABLE,
+        messages: Table = MESSAGES,
     ) -> None:
-        self._table = table
-        self._brisk = Brisk(table)
+        self._tables = table, messages
+        self._brisk = Brisk(table), Brisk(messages)
         self.book = book
         self._chain = chain
         self._clock = clock
@@ -76,14 +82,20 @@ class Validator:
         most = MAX_EXPLAINED if explain else MAX_BATCH
         if not 1 <= len(items) <= most:
             raise IntentError(Reason.BATCH_SIZE, f"A call holds 1 to {most} intents, not {len(items)}.")
-        walk = Thorough(self._table, full=full, explain=explain) if full or explain else self._brisk
+        walks = self._brisk
+        if full or explain:
+            plain, messages = self._tables
+            walks = (
+                Thorough(plain, full=full, explain=explain),
+                Thorough(messages, full=full, explain=explain),
+            )
         now_ns = self._clock.now_ns()
         verdicts = [item if isinstance(item, Verdict) else self._case(*item, now_ns) for item in items]
-        secure = [one for one in verdicts if isinstance(one, Case) and walk.plain(one)]
+        secure = [one for one in verdicts if isinstance(one, Case) and _of(walks, one).plain(one)]
         if secure:
-            await self._secure(secure, walk)
+            await self._secure(secure, walks)
         made = [
-            self._conclude(one, walk) if isinstance(one, Case) else self._unread(one, explain)
+            self._conclude(one, _of(walks, one)) if isinstance(one, Case) else self._unread(one, explain)
             for one in verdicts
         ]
         if self._vocabulary is not None:
@@ -94,28 +106,32 @@ class Validator:
                     self._vocabulary.not_applied(rule)
         return made
 
-    def _case(self, submission: Submission, stored: bool, now_ns: int) -> Verdict | Case:
+    def _case(self, submission: Submission, stored: bool, now_ns: int) -> Case:
+        intent, reading = plain_of(submission), None
         if submission.intent is None and submission.signed_data is not None:
-            return _BARE_MESSAGE
+            reading = read(submission.signed_data, self.book.messages)
+            if reading.payload is not None:
+                intent = replace(intent, user_account=reading.payload.signer_id)
         return Case(
-            intent=plain_of(submission),
+            intent=intent,
             signed=submission.signed_data,
             book=self.book,
             now_ns=now_ns,
             stored=stored,
             prices=self.prices,
+            reading=reading,
         )
 
-    async def _secure(self, cases: Sequence[Case], walk: Brisk) -> None:
+    async def _secure(self, cases: Sequence[Case], walks: Walks) -> None:
         for case in cases:
             prepare(case)
         await check_all([case for case in cases if case.provable])
         for case in cases:
-            case.asked = walk.wanted(case)
+            case.asked = _of(walks, case).wanted(case)
         answers = await self._ask({view: None for case in cases for view in case.asked.values()})
         for case in cases:
             case.answers = {rule: answers.get(view) for rule, view in case.asked.items()}
-            walk.secure(case)
+            _of(walks, case).secure(case)
 
     async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, Answer]:
         """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""
@@ -157,20 +173,13 @@ class Validator:
         return Verdict(valid=True, expires_at=from_ns(until), explanation=explanation)
 
     def _unread(self, verdict: Verdict, explain: bool) -> Verdict:
-        return replace(verdict, explanation=unread(self._table)) if explain else verdict
+        return replace(verdict, explanation=unread(self._tables[0])) if explain else verdict
 
 
 _KINDS: Final[Mapping[type, type]] = {BalanceOf: int, CurrentSalt: bytes, Simulation: str}
 """What a view is answered by; any other a bool. An answer of another kind is none."""
 
-_BARE_MESSAGE = Verdict(
-    valid=False,
-    failed_stage="structure",
-    violations=(
-        Violation(
-            field="intent",
-            reason=Reason.NOT_IMPLEMENTED,
-            message="a signed message without its plain intent is not accepted in this version",
-        ),
-    ),
-)
+
+def _of(walks: Walks, case: Case) -> Brisk:
+    plain, messages = walks
+    return plain if case.reading is None else messages

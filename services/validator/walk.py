@@ -3,7 +3,7 @@
 from services.common.domain.explanation import Explanation, RuleOutcome
 from services.common.domain.views import ChainView
 from services.validator.explain import outcome, signed_content, unreached
-from services.validator.model import Case, Reach
+from services.validator.model import Case, Reach, pattern_of
 from services.validator.prepare import prepare
 from services.validator.rules.rule import SECURITY, Rule, Table
 
@@ -92,7 +92,7 @@ class Thorough(Brisk):
         case.outcomes = (*case.outcomes, *told)
         if case.found:
             case.failed_stage = case.failed_stage or stage
-            case.blocked = frozenset(violation.field for violation in case.found)
+            case.blocked = frozenset(pattern_of(violation.field) for violation in case.found)
 
     def _fits(self, case: Case, rule: Rule) -> bool:
         reached = self._full or not case.failed_stage

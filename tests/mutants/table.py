@@ -1,7 +1,7 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from tests.mutants import contract, database, lists, retention, signatures, store, tokens
+from tests.mutants import contract, database, lists, messages, retention, signatures, store, tokens
 from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -10,6 +10,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *retention.MUTANTS,
     *database.MUTANTS,
     *signatures.MUTANTS,
+    *messages.MUTANTS,
     *contract.MUTANTS,
     *tokens.MUTANTS,
     without(

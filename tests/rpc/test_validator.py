@@ -17,10 +17,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from intents.cache.v1 import cache_service_pb2 as cache_pb
 from intents.cache.v1 import cache_service_pb2_grpc as cache_rpc
-from intents.v1 import intent_service_pb2 as service_pb
 from intents.v1 import types_pb2 as types_pb
 from intents.validator.v1 import validator_service_pb2 as pb
 from intents.validator.v1.validator_service_pb2_grpc import ValidatorServiceStub
+from intents_client.values import rfc3339
 from services.common.clock import SystemClock
 from services.common.convert.intents import submission_to_proto
 from services.common.domain.explanation import RuleStatus
@@ -34,7 +34,9 @@ from services.validator.app import SERVICE, build
 from services.validator.config import ValidatorSettings
 from services.validator.registry import read_registry
 from tests.harness.signing import Wallet, to_domain, to_proto
+from tests.harness.standards import StandardWallet
 from tests.harness.wait import eventually
+from tests.unit.validator.bare.support import message
 
 
 class OneKey(cache_rpc.CacheServiceServicer):
@@ -209,12 +211,20 @@ async def test_health_answers_for_the_service(house: House) -> None:
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_a_bare_signed_message_is_named_as_not_taken_yet(house: House) -> None:
+async def test_a_signed_message_on_its_own_is_judged(house: House) -> None:
     channel = await house.start()
-    bare = service_pb.Submission(signed_data=to_proto(Wallet().sign_plain()).signed_data)
-    request = pb.ValidateIntentsRequest(items=[pb.ValidateIntentsItem(submission=bare)])
-    answer = await ValidatorServiceStub(channel).ValidateIntents(request)
-    assert answer.verdicts[0].violations[0].reason == "NOT_IMPLEMENTED"
+    wallet = StandardWallet("tip191", "alone")
+    house.cache.known = (wallet.account_id, wallet.public_key)
+    until = rfc3339(datetime.now(UTC) + timedelta(minutes=5))
+    items = []
+    for kind in ("set_auth_by_predecessor_id", "plain"):
+        text = json.dumps(message({"intent": kind, "enabled": True}, wallet=wallet, deadline=until))
+        items.append(pb.ValidateIntentsItem(submission=to_proto({"signed_data": wallet.sign_text(text)})))
+    assert not any(item.submission.HasField("intent") for item in items)
+    answer = await ValidatorServiceStub(channel).ValidateIntents(pb.ValidateIntentsRequest(items=items))
+    assert [verdict.valid for verdict in answer.verdicts] == [True, False]
+    (refusal,) = answer.verdicts[1].violations
+    assert (refusal.field, refusal.reason) == ("signed_data.payload.intents[0].intent", "INVALID_MESSAGE")
 
 
 async def test_p11_callers_share_no_call_larger_than_the_validator_takes(house: House) -> None:

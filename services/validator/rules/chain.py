@@ -46,7 +46,7 @@ def key_derives_account(case: Case) -> None:
         return
     if IMPLICIT.fullmatch(account) is None:
         return
-    case.add(_key_field(case), Reason.SIGNER_MISMATCH, f"{_named(case)} does not derive {account}")
+    case.add(key_field(case), Reason.SIGNER_MISMATCH, f"{named_key(case)} does not derive {account}")
 
 
 def _registered(case: Case) -> HasPublicKey | None:
@@ -70,9 +70,9 @@ def _registered(case: Case) -> HasPublicKey | None:
 def key_registered(case: Case) -> None:
     if case.said("key-registered") is False:
         case.add(
-            _key_field(case),
+            key_field(case),
             Reason.SIGNER_MISMATCH,
-            f"{_named(case)} is not registered for {case.intent.user_account} at {case.book.verifying_contract}",
+            f"{named_key(case)} is not registered for {case.intent.user_account} at {case.book.verifying_contract}",
         )
 
 
@@ -156,12 +156,13 @@ def nonce_unused(case: Case) -> None:
         case.add(_NONCE, Reason.NONCE_USED, "the nonce was already used by this account")
 
 
-def _key_field(case: Case) -> str:
+def key_field(case: Case) -> str:
     """Where the key came from."""
     return _SIGNATURE if case.standard is not None and case.standard.recovers else _KEY
 
 
-def _named(case: Case) -> str:
+def named_key(case: Case) -> str:
+    """As messages speak of it."""
     if case.standard is None or case.key is None or not case.standard.recovers:
         return "the key"
     # any text under a signature of this kind yields some key: it may be the text that is not what was signed
@@ -178,6 +179,7 @@ def _until(nonce: bytes) -> int:
     return int(until)
 
 
-RULES: Final[tuple[Rule, ...]] = (
-    key_derives_account, key_registered, nonce_salt, nonce_outlives_deadline, nonce_unused,
-)  # fmt: skip
+NONCE: Final[tuple[Rule, ...]] = (nonce_salt, nonce_outlives_deadline, nonce_unused)
+"""Those on nonces alone."""
+
+RULES: Final[tuple[Rule, ...]] = (key_derives_account, key_registered, *NONCE)

@@ -292,8 +292,12 @@ def timestamp_before_deadline(case: Case) -> None:
         )
 
 
+PROOF: Final[tuple[Rule, ...]] = (
+    standard_known, payload_form, public_key_readable, signature_readable, assertion_valid, signature_valid,
+)  # fmt: skip
+"""Those that ask whether the key signed, whatever it was."""
+
 RULES: Final[tuple[Rule, ...]] = (
-    signature_required, standard_known, payload_form, public_key_readable, signature_readable, assertion_valid,
-    signature_valid, callback_url_ascii, envelope_ascii, message_size, message_readable, nonce_form,
+    signature_required, *PROOF, callback_url_ascii, envelope_ascii, message_size, message_readable, nonce_form,
     timestamp_before_deadline,
 )  # fmt: skip

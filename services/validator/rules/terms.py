@@ -199,7 +199,9 @@ def _value(name: str, value: str | int | None) -> str:
     return rfc3339(int(value)) if name == "deadline" else shown(str(value))
 
 
+LIFETIME: Final[tuple[Rule, ...]] = (deadline_ahead, deadline_near, deadline_far_enough)
+"""Those on how far ahead a deadline that can be read lies."""
+
 RULES: Final[tuple[Rule, ...]] = (
-    recipient, network, deadline_readable, deadline_ahead, deadline_near, deadline_far_enough, deadline_agrees,
-    fields_agree, signer,
+    recipient, network, deadline_readable, *LIFETIME, deadline_agrees, fields_agree, signer,
 )  # fmt: skip

@@ -4,6 +4,7 @@ import pytest
 
 from services.common.config import load
 from services.validator.config import ValidatorSettings
+from services.validator.messages.model import DEFAULT_BOUNDS, TGAS, Bounds
 from services.validator.registry import DEFAULT_TOKENS
 
 
@@ -48,6 +49,9 @@ def test_settings_make_the_rule_book() -> None:
         {"ALLOWED_ACCOUNTS": "Alice"},
         {"TOKEN_REGISTRY_POLL_MS": "10"},
         {"MIN_LIFETIME_MS": "86400000"},
+        {"INTENT_KINDS": "plain"},
+        {"MAX_SIGNED_INTENTS": "0"},
+        {"PROTOCOL_FEE_PIPS": "1000001"},
     ],
 )
 def test_a_bad_setting_ends_with_one_line_and_code_2(
@@ -59,3 +63,15 @@ def test_a_bad_setting_ends_with_one_line_and_code_2(
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     assert next(iter(env)) in shown
+
+
+def test_settings_bound_messages() -> None:
+    assert settings().rule_book().messages == DEFAULT_BOUNDS
+    bounds = settings(
+        INTENT_KINDS="transfer,imt_mint", MAX_SIGNED_BYTES="2048", MAX_SIGNED_INTENTS="3", MAX_SIGNED_TOKENS="4",
+        MAX_SIGNED_TGAS="300", PROTOCOL_FEE_PIPS="1",
+    ).rule_book().messages  # fmt: skip
+    assert bounds == Bounds(
+        max_bytes=2048, max_intents=3, max_tokens=4, max_gas=300 * TGAS, fee_pips=1,
+        kinds=frozenset(("transfer", "imt_mint")),
+    )  # fmt: skip

@@ -193,8 +193,8 @@ async def test_explanations_are_given_for_few_at_a_time() -> None:
 
 
 async def test_what_no_rule_could_look_at_reaches_none() -> None:
-    bare = replace(to_domain(signed()), intent=None)
-    (verdict,) = await validator().validate([bare], explain=True)
+    unread = Verdict(valid=False, failed_stage="structure")
+    (verdict,) = await validator().judge([unread], explain=True)
     assert set(statuses(verdict).values()) == {NOT_REACHED}
     nothing = await explained({}, full=True)
     assert statuses(nothing)["required-fields"] is FAILED

@@ -158,9 +158,11 @@ async def test_negative_slippage_from_a_caller_in_process() -> None:
     only(await judge(wrong), "amounts", "max_slippage", Reason.INVALID_SLIPPAGE)
 
 
-async def test_a_signed_message_on_its_own_is_not_taken_yet() -> None:
+async def test_the_message_of_a_plain_intent_is_none_on_its_own() -> None:
     submission = replace(to_domain(signed()), intent=None)
-    only(await judge(submission), "structure", "intent", Reason.NOT_IMPLEMENTED)
+    verdict = await judge(submission)
+    only(verdict, "security", "signed_data.payload.intents[0].intent", Reason.INVALID_MESSAGE)
+    assert verdict.violations[0].message.endswith("a plain intent is sent beside its signed message")
 
 
 @pytest.mark.parametrize("count", [0, 257])
