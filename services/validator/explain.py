@@ -5,7 +5,7 @@ from typing import Final
 
 from services.common.domain.explanation import Explanation, RuleOutcome, RuleStatus, SignedContent
 from services.common.errors import Violation
-from services.validator.model import VIEWS, Answer, Case, Reach, pattern_of
+from services.validator.model import MAX_TOLD_OF_RULE, VIEWS, Answer, Case, Reach, pattern_of
 from services.validator.rules.rule import Rule, Table
 from services.validator.values import value_of
 
@@ -30,7 +30,7 @@ def outcome(case: Case, stage: str, rule: Rule, found: Sequence[Violation], *, r
         status = RuleStatus.UNAVAILABLE
     else:
         status = RuleStatus.PASSED
-    return _told(rule, stage, status, seen or "", tuple(found))
+    return _told(rule, stage, status, seen or "", tuple(found[:MAX_TOLD_OF_RULE]))
 
 
 def unread(table: Table) -> Explanation:

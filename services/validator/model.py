@@ -36,6 +36,12 @@ MAX_BATCH: Final = 256
 MAX_EXPLAINED: Final = 32
 """Submissions in one call that asks for explanations: each costs many times a verdict."""
 
+MAX_TOLD: Final = 32
+"""Violations that a verdict tells. A message can break rules in thousands of places, and callers share an answer."""
+
+MAX_TOLD_OF_RULE: Final = 8
+"""Those of one rule that its explanation tells."""
+
 
 VIEWS: Final[Mapping[type, str]] = {
     HasPublicKey: "has_public_key",

@@ -13,7 +13,16 @@ from services.common.ports import ChainViews
 from services.validator.explain import unread
 from services.validator.messages.reading import read
 from services.validator.messages.rules import TABLE as MESSAGES
-from services.validator.model import MAX_BATCH, MAX_EXPLAINED, VIEWS, Answer, Case, RuleBook, plain_of
+from services.validator.model import (
+    MAX_BATCH,
+    MAX_EXPLAINED,
+    MAX_TOLD,
+    VIEWS,
+    Answer,
+    Case,
+    RuleBook,
+    plain_of,
+)
 from services.validator.observe import Vocabulary
 from services.validator.ports import NO_PRICES, Prices
 from services.validator.prepare import prepare
@@ -159,7 +168,7 @@ class Validator:
             return Verdict(
                 valid=False,
                 failed_stage=case.failed_stage,
-                violations=tuple(case.found),
+                violations=tuple(case.found[:MAX_TOLD]),
                 explanation=explanation,
             )
         if None in case.answers.values():

@@ -224,6 +224,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/rpc/test_validator.py::test_p11_callers_share_no_call_larger_than_the_validator_takes",),
     ),
     without(
+        "P11", "a-verdict-tells-everything", "services.validator.service",
+        ("violations=tuple(case.found[:MAX_TOLD]),", "violations=tuple(case.found),"),
+        tests=("tests/unit/validator/bare/test_bounds.py::test_p11_a_batch_of_the_worst_messages_fits_into_one_answer",),
+    ),
+    without(
         "P12", "a-drain-tells-nobody", "services.common.rpc.server",
         ("        await self._health.enter_graceful_shutdown()\n", ""),
         tests=("tests/rpc/test_common_drain.py::test_p12_health_turns_off_while_calls_are_still_taken",),
