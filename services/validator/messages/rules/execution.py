@@ -41,12 +41,19 @@ def key_registered(case: Case) -> None:
 
 
 def _changes(case: Case) -> str | None:
-    changes = [
+    changes = (
         f"{'add' if isinstance(intent, AddPublicKey) else 'remove'} {intent.public_key}"
-        for _, intent in intents_of(case)
+        for _, intent in _of_keys(case)
+    )
+    return ", ".join(changes) or None
+
+
+def _of_keys(case: Case) -> list[tuple[str, AddPublicKey | RemovePublicKey]]:
+    return [
+        (where, intent)
+        for where, intent in intents_of(case)
         if isinstance(intent, AddPublicKey | RemovePublicKey)
     ]
-    return ", ".join(changes) or None
 
 
 @rule(
@@ -61,15 +68,16 @@ def _changes(case: Case) -> str | None:
     seen=_changes,
 )
 def key_changes(case: Case) -> None:
+    changes = _of_keys(case)
+    if not changes:
+        return
     # whether a key that is not named before is there only the chain knows
     there = {case.key.text: True} if case.key is not None and case.proven else {}
-    for where, intent in intents_of(case):
-        if not isinstance(intent, AddPublicKey | RemovePublicKey):
-            continue
+    for where, intent in changes:
         adds = isinstance(intent, AddPublicKey)
         if there.get(intent.public_key) is adds:
-            done = "is added, but is there already" if adds else "is removed, but is not there"
             field = f"{where}.public_key"
+            done = "is added, but is there already" if adds else "is removed, but is not there"
             case.add(field, Reason.INVALID_MESSAGE, f"{field} {done} by then: {intent.public_key}")
         there[intent.public_key] = adds
 
