@@ -299,11 +299,12 @@ def same_content(record: IntentRecord, submission: Submission) -> bool:
 def _not_executed(submission: Submission) -> IntentError:
     """What a signed message on its own is told that the validator found nothing wrong with."""
     signed = submission.signed_data
+    intent_hash = "" if signed is None else b58encode(intent_digest(signed))
     return IntentError(
         Reason.NOT_IMPLEMENTED,
-        "The signed message is valid, but only plain intents are executed in this version: "
+        f"The signed message {intent_hash} is valid, but only plain intents are executed in this version: "
         "send the plain intent beside its signed message.",
-        metadata={} if signed is None else {"intent_hash": b58encode(intent_digest(signed))},
+        metadata={"intent_hash": intent_hash},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from intents.validator.v1 import validator_service_pb2 as pb
 from tests.differential.generate import bodies
 from tests.harness.signing import to_proto
+from tests.unit.validator.bare.generate import body as alone
 
 JSON: Final = "json"
 PROTO: Final = "proto"
@@ -30,7 +31,7 @@ def inputs(count: int, seed: int, salt: bytes) -> Iterator[tuple[str, bytes]]:
     for number in range(count):
         if len(pool) < POOL or number % 5 == 0:
             _, body = next(made)
-            pool.append(body)
+            pool.append(alone(chance) if chance.randrange(4) == 0 else body)
             if len(pool) > POOL:
                 pool.pop(chance.randrange(POOL))
         body = chance.choice(pool)

@@ -16,6 +16,7 @@ from services.common.domain import strictjson
 from services.common.domain.submissionjson import submission_from_json
 from services.common.errors import IntentError
 from services.validator.convert import items_from_proto, verdicts_to_proto
+from services.validator.messages.model import ALL_KINDS, Bounds
 from services.validator.model import RuleBook
 from services.validator.service import Item, Validator
 from tests.differential.compare import contract
@@ -57,7 +58,8 @@ class Target:
 
     def __init__(self) -> None:
         self.chain = contract()
-        self._validator = Validator(RuleBook(), self.chain, _Clock())
+        book = RuleBook(messages=Bounds(kinds=frozenset(ALL_KINDS)))
+        self._validator = Validator(book, self.chain, _Clock())
 
     async def answer(self, kind: str, data: bytes) -> str:
         """What it says in a word. Raises whatever it should not have."""

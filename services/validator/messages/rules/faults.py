@@ -37,7 +37,8 @@ def summary(case: Case) -> str | None:
     if payload is None:
         return None
     kinds = ", ".join(dict.fromkeys(payload.kinds))
-    return f"{len(payload.intents)} intents{': ' if kinds else ''}{kinds}"
+    count = len(payload.intents)
+    return f"{count} intent{'' if count == 1 else 's'}{': ' if kinds else ''}{kinds}"
 
 
 def readable(

@@ -55,7 +55,7 @@ async def test_explanations_tell_of_each_rule_what_it_saw() -> None:
     }  # fmt: skip
     seen = {one.rule: one.seen for one in verdict.explanation.rules}
     assert seen["amounts-not-zero"] == "nep141:a.near -1000, nep141:b.near +998"
-    assert seen["message-json"] == "1 intents: token_diff"
+    assert seen["message-json"] == "1 intent: token_diff"
 
 
 async def test_full_goes_on_after_a_stage_that_refused() -> None:

@@ -1,6 +1,7 @@
 """A signed message on its own in each of the seven standards, and the order in which it is refused."""
 
 import json
+import random
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -9,7 +10,8 @@ import pytest
 
 from services.common.domain.views import HasPublicKey, IsNonceUsed
 from services.common.errors import Reason
-from services.validator.messages.model import MAINNET_KINDS, Bounds
+from services.validator.messages.model import ALL_KINDS, MAINNET_KINDS, Bounds
+from services.validator.messages.reading import read
 from services.validator.messages.rules import TABLE
 from services.validator.model import RuleBook
 from services.validator.rules import TABLE as PLAIN
@@ -17,7 +19,9 @@ from services.validator.rules.rule import SECURITY
 from services.validator.service import Validator
 from tests.harness.signing import to_domain
 from tests.harness.standards import STANDARDS, StandardWallet
+from tests.unit.validator.bare.generate import body
 from tests.unit.validator.bare.support import (
+    BOUNDS,
     CAROL,
     NONCE,
     SWAP,
@@ -101,6 +105,18 @@ async def test_the_last_stage_keeps_the_contracts_order() -> None:
     broken = replace(broken, signed_data=replace(broken.signed_data, signature=forged.signature))
     verdict = await judged(broken, used)
     assert [one.reason for one in verdict.violations] == [Reason.INVALID_SIGNATURE, Reason.INVALID_MESSAGE]
+
+
+async def test_every_kind_in_its_form_is_read() -> None:
+    chance = random.Random(9)
+    seen: set[str] = set()
+    for _ in range(300):
+        signed_data = to_domain(body(chance)).signed_data
+        assert signed_data is not None
+        reading = read(signed_data, BOUNDS)
+        assert reading.payload is not None, (signed_data.text, reading.faults)
+        seen.update(reading.payload.kinds)
+    assert seen == set(ALL_KINDS)
 
 
 async def test_no_intents_is_a_message_too() -> None:
