@@ -22,7 +22,7 @@ from services.validator.model import MAX_EXPLAINED, Case, RuleBook
 from services.validator.prepare import prepare
 from services.validator.rules import TABLE
 from services.validator.service import Validator
-from services.validator.signatures import check
+from services.validator.signatures import check, check_all
 from services.validator.walk import Brisk
 from tests.harness.signing import to_domain
 from tests.harness.standards import StandardWallet
@@ -35,6 +35,11 @@ QUICK: Final = (8, 3)
 MAX_COST: Final = 1.5
 MAX_REFUSAL: Final = 0.1
 MAX_RULES_US: Final = 5.0
+SPREAD: Final = ("nep413", "erc191", "webauthn")
+"""One standard a curve, each behind another library."""
+MIN_GAIN: Final = 1.7
+LARGE: Final = 4
+"""Times BATCH: as many as one call holds."""
 
 _YES: Final = ViewAnswer(value=True, block_height=1)
 _NO: Final = ViewAnswer(value=False, block_height=1)
@@ -69,6 +74,9 @@ def run(options: Options) -> Report:
             )
             if standard == STANDARDS[0]:
                 beside = _beside(spent)
+            if standard in SPREAD:
+                progress(f"validator: {standard} over two cores")
+                beside.append(_spread(runner, standard, rounds))
     notes = [f"{len(list(TABLE))} rules. What is given in µs is the least of the rounds, on this machine."]
     return Report(bench="validator", rows=[*rows, *beside], notes=notes, details=details)
 
@@ -159,6 +167,26 @@ def _p256(key: bytes, signature: bytes, digest: bytes) -> None:
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + key)
     public.verify(encode_dss_signature(r, s), digest, ec.ECDSA(Prehashed(SHA256())))
+
+
+def _spread(runner: asyncio.Runner, standard: str, rounds: int) -> Row:
+    """By the clock: it says something only where both cores are free."""
+    cases = _cases(RuleBook(), _submissions(standard)) * LARGE
+    sides: dict[str, Callable[[], None]] = {
+        "one": lambda: check(cases),
+        "all": lambda: runner.run(check_all(cases)),
+    }
+    spent: dict[str, list[float]] = {side: [] for side in sides}
+    for _, order in turns(list(sides), rounds):
+        for side in order:
+            began = time.perf_counter_ns()
+            sides[side]()
+            spent[side].append(time.perf_counter_ns() - began)
+    return Row(
+        name=f"signature checks a second of {len(cases)} intents, two cores : one, {standard}",
+        measured=min(spent["one"]) / min(spent["all"]),
+        goal=MIN_GAIN,
+    )
 
 
 def _submissions(standard: str, **changes: str) -> list[Submission]:
