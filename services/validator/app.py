@@ -27,7 +27,9 @@ async def open_validator(
 ) -> AsyncIterator[Validator]:
     """A validator whose files are watched; what the embedded shape calls with a local cache. Raises SettingError."""
     vocabulary = Vocabulary(observe)
-    service = Validator(settings.rule_book(), views, clock, vocabulary)
+    service = Validator(
+        settings.rule_book(), views, clock, vocabulary, most_at_once=settings.max_intents_at_once
+    )
     async with watching(settings, service, clock, vocabulary):
         yield service
 

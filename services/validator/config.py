@@ -47,6 +47,9 @@ class RuleSettings(MessageSettings):
     denied_tokens: tuple[str, ...] = setting((), help="Tokens never taken, by comma")
     allowed_accounts: tuple[str, ...] = setting((), help="The only users taken, by comma; empty: all")
     denied_accounts: tuple[str, ...] = setting((), help="Users never taken, by comma")
+    max_intents_at_once: int = setting(
+        4_096, unit="intents", minimum=1, help="Intents being judged at once before OVERLOADED is answered"
+    )
     require_signature: bool = setting(True, help="Whether an intent without its user's signature is refused")
     max_lifetime_ms: int = setting(
         24 * 3600 * 1000, unit="ms", minimum=1_000, help="Furthest a deadline may lie ahead"

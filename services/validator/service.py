@@ -38,6 +38,9 @@ UNAVAILABLE = "chain views"
 Walks = tuple[Brisk, Brisk]
 """Through the rules for plain intents, and through those for signed messages on their own."""
 
+MAX_AT_ONCE: Final = 4_096
+"""Intents judged at once: about half a second of one core's work, which is longer than a caller should wait unseen."""
+
 Item = tuple[Submission, bool] | Verdict
 """A submission and whether it is stored; or the verdict on one that could not even be read."""
 
@@ -54,6 +57,7 @@ class Validator:
         *,
         table: Table = TABLE,
         messages: Table = MESSAGES,
+        most_at_once: int = MAX_AT_ONCE,
     ) -> None:
         self._tables = table, messages
         self._brisk = Brisk(table), Brisk(messages)
@@ -62,6 +66,8 @@ class Validator:
         self._clock = clock
         self._vocabulary = vocabulary
         self.prices: Prices = NO_PRICES
+        self._most_at_once = most_at_once
+        self._at_once = 0
 
     async def validate(
         self,
@@ -87,10 +93,22 @@ class Validator:
     async def judge(
         self, items: Sequence[Item], *, full: bool = False, explain: bool = False
     ) -> Sequence[Verdict]:
-        """As `validate`, with `stored` for each item; verdicts stay as they are."""
+        """As `validate`, with `stored` for each item; verdicts stay as they are. Raises OVERLOADED where so many are
+        judged already that this call's would only wait."""
         most = MAX_EXPLAINED if explain else MAX_BATCH
         if not 1 <= len(items) <= most:
             raise IntentError(Reason.BATCH_SIZE, f"A call holds 1 to {most} intents, not {len(items)}.")
+        if self._at_once and self._at_once + len(items) > self._most_at_once:
+            raise IntentError(
+                Reason.OVERLOADED, "Too many intents are being judged; try again shortly.", retry_after=0.5
+            )
+        self._at_once += len(items)
+        try:
+            return await self._judge(items, full=full, explain=explain)
+        finally:
+            self._at_once -= len(items)
+
+    async def _judge(self, items: Sequence[Item], *, full: bool, explain: bool) -> Sequence[Verdict]:
         walks = self._brisk
         if full or explain:
             plain, messages = self._tables

@@ -229,6 +229,16 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/validator/bare/test_bounds.py::test_p11_a_batch_of_the_worst_messages_fits_into_one_answer",),
     ),
     without(
+        "P11", "any-number-of-intents-is-judged-at-once", "services.validator.service",
+        ("        if self._at_once and self._at_once + len(items) > self._most_at_once:\n", "        if self._at_once < 0:\n"),
+        tests=("tests/unit/validator/test_overload.py::test_p11_above_the_bound_a_call_is_refused_and_those_before_it_are_judged",),
+    ),
+    without(
+        "P11", "a-cancelled-batch-is-checked-to-its-end", "services.validator.signatures",
+        ("        if stop is not None and stop.is_set():\n            return\n", ""),
+        tests=("tests/unit/validator/test_overload.py::test_p11_signatures_nobody_waits_for_are_not_checked",),
+    ),
+    without(
         "P12", "a-drain-tells-nobody", "services.common.rpc.server",
         ("        await self._health.enter_graceful_shutdown()\n", ""),
         tests=("tests/rpc/test_common_drain.py::test_p12_health_turns_off_while_calls_are_still_taken",),
