@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -273,6 +274,33 @@ async def test_p01_an_answer_waits_for_the_commit(tmp_path: Path) -> None:
 
         await asyncio.gather(*(one(number) for number in range(100)))
         assert storage.commits - before < 50
+
+        held = HeldCommit()
+        await storage._writer.run(lambda connection: connection.set_trace_callback(held))
+        creating = asyncio.create_task(made.store.create([new("held")]))
+        await asyncio.to_thread(held.reached.wait, 30)
+        try:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not creating.done() and await other.find(["held"]) == {}
+        finally:
+            held.go.set()
+        await creating
+        assert "held" in await other.find(["held"])
+
+
+class HeldCommit:
+    """Told each statement before it is run: the commit after an insertion waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.reached, self.go = threading.Event(), threading.Event()
+        self._inserted = False
+
+    def __call__(self, statement: str) -> None:
+        self._inserted = self._inserted or statement.startswith("INSERT INTO intents")
+        if self._inserted and statement == "COMMIT":
+            self.reached.set()
+            self.go.wait(30)
 
 
 async def test_p01_a_failed_operation_takes_no_other_with_it(tmp_path: Path) -> None:
