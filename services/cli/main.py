@@ -4,9 +4,11 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any, NoReturn
 
 from intents_client import IntentsError
 from services.cli import exits, output
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.USAGE
     args = parser().parse_args(given)
     try:
-        code: int = asyncio.run(args.run(args))
+        code: int = asyncio.run(_interruptible(args.run(args)))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -66,6 +68,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.complain(error, target=args.target, as_json=args.json)
         return exits.code_of(error)
     return code
+
+
+async def _interruptible(command: Coroutine[Any, Any, int]) -> int:
+    """Ctrl-C ends it wherever the signal arrives: the kernel may give it to a thread of gRPC's, and then only a handler
+    of the loop's wakes this one."""
+    task, interrupted = asyncio.current_task(), False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        if task is not None:
+            task.cancel()
+
+    if threading.current_thread() is threading.main_thread():
+        with contextlib.suppress(NotImplementedError):  # no such handlers on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        return await command
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 if __name__ == "__main__":
