@@ -16,7 +16,8 @@ LAST_SECOND: Final = 253_402_300_799
 
 _PREFIX: Final = b"\xff\xffton-connect/sign-data/"
 _RAW: Final = re.compile(r"([+-]?[0-9]{1,10}):([0-9A-Fa-f]{64})", re.ASCII)
-_SECONDS: Final = re.compile(r"\+?[0-9]{1,20}|-0{1,20}", re.ASCII)
+_SECONDS: Final = re.compile(r"\+?0*([0-9]{1,12})|-0+", re.ASCII)
+"""As Rust reads an i64, no further than to the year 9999: any zeros in front, and minus zero."""
 _USER_FRIENDLY: Final = 48
 _FLAGS: Final = frozenset((0x11, 0x51, 0x91, 0xD1))
 """Bouncible or not, for the test network or not: nothing that is signed."""
@@ -58,9 +59,10 @@ def _crc16(data: bytes) -> int:
 def timestamp_ns(value: object) -> int:
     """RFC 3339, or whole seconds as a number or in digits -> Unix nanoseconds. Raises ValueError saying why."""
     if isinstance(value, str) and not isinstance(value, Number):
-        if _SECONDS.fullmatch(value) is None:
+        match = _SECONDS.fullmatch(value)
+        if match is None:
             return deadline_ns(value)
-        value = int(value)
+        value = int(match[1] or 0)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("must be RFC 3339 with an offset, or whole seconds since 1970")
     if not 0 <= value <= LAST_SECOND:

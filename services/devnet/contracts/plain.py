@@ -19,10 +19,11 @@ _LAST: Final = 253_402_300_799 * 10**9
 """Unix ns of the last whole second of the year 9999."""
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _AMOUNT: Final = re.compile(r"0|[1-9][0-9]{0,38}")
-_SLIPPAGE: Final = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,2}))?")
+_SLIPPAGE: Final = re.compile(r"(0|[1-9][0-9]{0,8})(?:\.([0-9]{1,2}))?")
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,20}")
 _RFC3339: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

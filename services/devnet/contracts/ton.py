@@ -8,11 +8,13 @@ from typing import Any, Final
 from services.devnet.contracts import plain
 from services.devnet.contracts.base64 import Base64Refused, base64_bytes
 from services.devnet.contracts.port import Panic
+from services.devnet.contracts.strictjson import Number
 from services.devnet.node.keys import sha256
 
 FIELDS: Final = frozenset(("address", "domain", "timestamp"))
 _RAW: Final = re.compile(r"([+-]?[0-9]{1,10}):([0-9A-Fa-f]{64})", re.ASCII)
-_SECONDS: Final = re.compile(r"\+?[0-9]{1,12}", re.ASCII)
+_SECONDS: Final = re.compile(r"\+?0*([0-9]{1,12})|-0+", re.ASCII)
+"""A signed whole number as Rust spells them, with no more digits than the last second takes."""
 _LAST: Final = 253_402_300_799
 """Second of the year 9999."""
 _TAGS: Final = frozenset((0x11, 0x51, 0x91, 0xD1))
@@ -55,8 +57,10 @@ def read(body: Mapping[str, Any]) -> Signed:
 
 def _instant(value: object) -> int:
     """RFC 3339, or whole seconds as a number or its digits -> Unix ns."""
-    if isinstance(value, str) and _SECONDS.fullmatch(value):
-        seconds = int(value)
+    match = _SECONDS.fullmatch(value) if isinstance(value, str) else None
+    # as a JSON number -0 is a float to serde
+    if match is not None and not (isinstance(value, Number) and value == "-0"):
+        seconds = int(match[1] or 0)
         if seconds > _LAST:
             raise Panic("timestamp: after the year 9999")
         return seconds * 10**9

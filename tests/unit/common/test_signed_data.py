@@ -98,6 +98,8 @@ READ: list[tuple[str, dict[str, Any]]] = [
     ("plain base64", changed(TON, address="EQD7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+0EU")),
     ("seconds", changed(TON, timestamp=0)),
     ("digits", changed(TON, timestamp="+1")),
+    ("many zeros", changed(TON, timestamp="+" + "0" * 5_000 + "1")),
+    ("minus zero", changed(TON, timestamp="-" + "0" * 30)),
     ("RFC 3339", changed(TON, timestamp="1970-01-01T00:00:00.5+00:00")),
     ("aliases", changed(WEBAUTHN, authenticator_data=GONE, authenticatorData="AAAA",
                         client_data_json=GONE, clientDataJSON="{}")),
@@ -125,6 +127,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("signed_data.timestamp", changed(TON, timestamp=True)),
     ("signed_data.timestamp", changed(TON, timestamp="1.0")),
     ("signed_data.timestamp", changed(TON, timestamp=" 1")),
+    ("signed_data.timestamp", changed(TON, timestamp="-1")),
+    ("signed_data.timestamp", changed(TON, timestamp="1" * 13)),
     ("signed_data.timestamp", changed(TON, timestamp=253402300800)),
     ("signed_data.timestamp", changed(TON, timestamp="1969-12-31T23:59:59.5Z")),
     ("signed_data.timestamp", changed(TON, timestamp="1970-01-01T24:00:00Z")),
@@ -160,9 +164,9 @@ def test_the_forms_that_the_contract_reads_are_read_by_edge_and_client_alike() -
         assert to_proto(body) == submission_to_proto(to_domain(body)), name
     assert address_parts(READ[3][1]["address"]) == (0, b"\xfb" * 32)
     assert address_parts(READ[4][1]["address"]) == (-1, b"\xfb" * 32)
-    ton = read(READ[8][1]).payload
+    ton = read(READ[10][1]).payload
     assert isinstance(ton, TonConnectPayload) and ton.timestamp_ns == 500_000_000
-    assert read(READ[9][1]).webauthn == WebauthnAssertion(authenticator_data=bytes(3), client_data_json="{}")
+    assert read(READ[11][1]).webauthn == WebauthnAssertion(authenticator_data=bytes(3), client_data_json="{}")
 
 
 def test_p10_a_form_that_the_contract_refuses_is_refused_and_its_field_named() -> None:

@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from services.common.clock import to_ns
+from services.common.errors import Reason
 from services.devnet.contracts import signed as contract
 from services.devnet.contracts.port import Panic
 from services.validator.message import fields_of, read
+from tests.differential.compare import reasons
+from tests.differential.contract import Contract
 from tests.harness.signing import to_domain
 from tests.unit.validator.messages import UNREADABLE, body_of, message
-from tests.unit.validator.support import ALICE, SOON, judge
+from tests.unit.validator.support import ALICE, NOW, SOON, judge
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
@@ -68,3 +72,27 @@ async def test_a_valid_intents_signature_holds_on_chain(standard: str) -> None:
     body["signed_data"]["signature"] = ALICE.sign_plain()["signed_data"]["signature"]
     with pytest.raises(Panic, match="invalid signature"):
         contract.read(body["signed_data"])
+
+
+PERCENT = ("0", "0.0", "100.01", "1000", "9999.99", "123456789", "123456789.01")
+NO_PERCENT = ("1234567890", "1" * 70, "1.000", "1e2", "-0", "-1", '"1"', "true", "[]")
+
+
+@pytest.mark.parametrize("said", [*PERCENT, *NO_PERCENT])
+async def test_p09_what_is_a_percentage_is_one_to_both(said: str) -> None:
+    text = json.dumps(changed(max_slippage=0)).replace('"max_slippage": 0', f'"max_slippage": {said}')
+    body = body_of(text)
+    verdict = await judge(body)
+    with pytest.raises(Panic) as theirs:
+        contract_says(body)
+    reason = Reason.FIELD_MISMATCH if said in PERCENT else Reason.INVALID_MESSAGE
+    assert verdict.violations[0].reason == reason
+    assert reasons(str(theirs.value)) == {reason}
+
+
+def contract_says(body: dict[str, Any]) -> None:
+    """Raises Panic, or it takes it."""
+    chain = Contract(to_ns(NOW))
+    said = chain.refusal({name: body[name] for name in body if name != "signed_data"}, body["signed_data"])
+    if said:
+        raise Panic(said)

@@ -20,7 +20,7 @@ _ALLOWED: Final = {
     "ton_connect": (*_FIELDS, "address", "domain", "timestamp"),
 }
 """Fields of the standards that have others than the rest."""
-_SECONDS: Final = re.compile(r"\+?[0-9]{1,20}|-0{1,20}", re.ASCII)
+_SECONDS: Final = re.compile(r"\+?0*([0-9]{1,12})|-0+", re.ASCII)
 
 
 def signed_from_body(value: object) -> types_pb.SignedData:
@@ -83,12 +83,13 @@ def _instant(value: object) -> int:
     """RFC 3339, or whole seconds as a number or in digits -> Unix nanoseconds."""
     field = f"{_DATA}timestamp"
     if isinstance(value, str):
-        if _SECONDS.fullmatch(value) is None:
+        match = _SECONDS.fullmatch(value)
+        if match is None:
             try:
                 return deadline_ns(value)
             except BodyError as error:
                 raise BodyError(field, error.why) from None
-        value = int(value)
+        value = int(match[1] or 0)
     if not isinstance(value, int) or isinstance(value, bool):
         raise BodyError(field, "must be RFC 3339 with an offset, or whole seconds since 1970")
     if not 0 <= value * 10**9 <= LAST_NS:
