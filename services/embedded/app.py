@@ -28,6 +28,7 @@ from services.notifier.config import NotifierSettings
 from services.processor.app import assemble
 from services.processor.app import running as processing
 from services.processor.config import WorkSettings
+from services.processor.webhook import open_webhook
 from services.store.app import open_store
 from services.store.config import StoreSettings
 from services.store.service import Store
@@ -68,6 +69,7 @@ async def build(settings: EmbeddedSettings, clock: Clock) -> AsyncIterator[Embed
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     observe = Observe(service="embedded")
     rules = settings.of(ValidatorSettings)
+    work = settings.of(WorkSettings)
     devnet_settings = settings.of(
         DevnetSettings,
         state_file=settings.data_dir / "devnet.db",
@@ -100,19 +102,21 @@ async def build(settings: EmbeddedSettings, clock: Clock) -> AsyncIterator[Embed
                 settings.of(NotifierSettings), store, clock, _named(observe, "notifier")
             ) as notifier,
             open_validator(rules, cache, clock, _named(observe, "validator")) as validator,
+            open_webhook(work) as webhook,
         ):
-            worker, batches = assemble(
-                settings.of(WorkSettings),
+            made = assemble(
+                work,
                 store=store,
                 validator=validator,
                 chain=chain,
                 signer=_signer(devnet_settings),
                 clock=clock,
                 observe=_named(observe, "processor"),
+                webhook=webhook,
             )
             ports = Ports(validator=validator, store=store, cache=cache, notifier=notifier)
             async with (
-                processing(worker, batches),
+                processing(made),
                 open_edge(settings, clock, ports=ports, observe=_named(observe, "edge")) as edge,
             ):
                 yield Embedded(edge, store, devnet)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from intents.processor.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
@@ -22,18 +23,35 @@ from services.common.rpc.clients.store import GrpcStore
 from services.common.rpc.clients.validator import GrpcValidator
 from services.common.rpc.coalesce import Coalescer
 from services.common.rpc.runtime import App, serve_app
+from services.processor.alerts import Alerts, Webhook
 from services.processor.config import ProcessorSettings, WorkSettings
+from services.processor.failures import Failures
 from services.processor.follow import Follower
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
 from services.processor.ports import FirstSolver, Store
 from services.processor.service import Batches, IntentProcessor
 from services.processor.servicer import ProcessorServicer
+from services.processor.webhook import open_webhook
 from services.processor.worker import Limits, Worker
 
 SERVICE: Final = "intents.processor.v1.ProcessorService"
 RESTART: Final = 1.0
 """Seconds before the work is taken up again after an error nobody foresaw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """A processor over any ports. `beside` runs beside the work, each part until cancelled."""
+
+    worker: Worker
+    batches: Batches
+    failures: Failures
+    alerts: Alerts
+
+    @property
+    def beside(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        return (self.alerts.run,)
 
 
 def assemble(
@@ -45,9 +63,19 @@ def assemble(
     signer: Signer,
     clock: Clock,
     observe: Observe,
-) -> tuple[Worker, Batches]:
-    """A worker over any ports; the embedded shape and tests call it too. The caller closes the batches."""
+    webhook: Webhook | None = None,
+) -> Assembled:
+    """A processor over any ports; the embedded shape and tests call it too. The caller closes the batches."""
     vocabulary = Vocabulary(observe)
+    alerts = Alerts(
+        clock,
+        observe,
+        webhook=webhook,
+        instance=settings.processor_owner or signer.public_key,
+        repeat=settings.alert_repeat_ms / 1000,
+        per_minute=settings.alert_per_minute,
+    )
+    failures = Failures(vocabulary, alerts, development=settings.development)
     lane = Lane(chain, signer, store, clock, vocabulary)
 
     async def validate(submissions: Sequence[Submission]) -> Sequence[Verdict]:
@@ -68,6 +96,7 @@ def assemble(
         solvers=FirstSolver(settings.solvers),
         clock=clock,
         observe=vocabulary,
+        failures=failures,
         verifier_id=settings.verifier_id,
         solve_attempts=settings.solve_attempts,
     )
@@ -87,29 +116,33 @@ def assemble(
             poll_ms=settings.poll_ms,
         ),
     )
-    return worker, batches
+    return Assembled(worker=worker, batches=batches, failures=failures, alerts=alerts)
 
 
 @asynccontextmanager
-async def running(worker: Worker, batches: Batches) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def running(made: Assembled) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Works until left, or until the yielded `stop` was awaited: leases are given back then."""
+    worker = made.worker
 
-    async def forever() -> None:
+    async def forever(part: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await worker.run()
+                await part()
+                return
             except Exception as error:
                 # work goes on: everything of it is in the store
-                worker.observe.unexpected("", error)
+                made.failures.unexpected("", error)
                 await worker.clock.sleep(RESTART)
 
-    task = asyncio.create_task(forever(), name="processor")
+    tasks = [asyncio.create_task(forever(part), name="processor") for part in (worker.run, *made.beside)]
 
     async def stop() -> None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await batches.aclose()
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await made.batches.aclose()
 
     try:
         yield stop
@@ -129,9 +162,10 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
         open_channel(settings.store_target, settings=settings, observe=observe) as store_channel,
         open_channel(settings.validator_target, settings=settings, observe=observe) as validator_channel,
         open_http(settings.chain_url) as transport,
+        open_webhook(settings) as webhook,
     ):
         store: Any = GrpcStore(store_channel)
-        worker, batches = assemble(
+        made = assemble(
             settings,
             store=store,
             validator=GrpcValidator(validator_channel),
@@ -139,10 +173,11 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
             signer=signer,
             clock=clock,
             observe=observe,
+            webhook=webhook,
         )
-        servicer = ProcessorServicer(worker)
+        servicer = ProcessorServicer(made.worker)
         async with (
-            running(worker, batches) as stop,
+            running(made) as stop,
             serve_app(
                 settings,
                 service_names=[SERVICE],

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.config import ServiceSettings, setting
+from services.processor.alert_settings import AlertSettings
 
 _PORT = 65_535
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkSettings:
+class WorkSettings(AlertSettings):
     """How it works; the embedded shape takes the same."""
 
     verifier_id: str = setting("verifier.near", help="Account of the Verifier contract")

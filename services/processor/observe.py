@@ -105,7 +105,7 @@ class Vocabulary:
         )  # fmt: skip
 
     def unexpected(self, intent_id: str, error: BaseException) -> None:
-        """The seed's text and its notifyIfCritical: a stack in the log and a metric to alarm on."""
+        """The seed's text and its logError: a stack in the log and a metric to alarm on."""
         self._unexpected.inc()
         logs.event(
             logger, logging.CRITICAL, "Unexpected error processing intent",

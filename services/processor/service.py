@@ -28,6 +28,7 @@ from services.common.domain.signedjson import signed_to_json
 from services.common.errors import IntentError, Reason
 from services.common.observe import logs, trace
 from services.common.rpc.coalesce import Coalescer
+from services.processor.failures import Failures
 from services.processor.follow import Follower
 from services.processor.lane import AWAY, Lane, LostIntent, Order
 from services.processor.model import (
@@ -93,6 +94,7 @@ class IntentProcessor:
     solvers: Solvers
     clock: Clock
     observe: Vocabulary
+    failures: Failures
     verifier_id: str
     solve_attempts: int
 
@@ -108,7 +110,7 @@ class IntentProcessor:
         except LostIntent:
             raise
         except Exception as error:
-            self.observe.unexpected(record.intent_id, error)
+            self.failures.unexpected(record.intent_id, error)
             return self._later(FOREIGN_WAIT / 4)
         finally:
             logs.intent_id.reset(token)

@@ -18,7 +18,8 @@ from services.common.errors import IntentError, unavailable
 from services.common.observe import Observe
 from services.common.observe.metrics import new_registry
 from services.common.ports import ChainViews, Store, Validator
-from services.processor.app import assemble
+from services.processor.alerts import Webhook
+from services.processor.app import Assembled, assemble
 from services.processor.config import WorkSettings
 from services.processor.worker import Worker
 from services.validator.config import RuleSettings
@@ -153,25 +154,42 @@ class Stage:
         self, gate: Gate | None = None, *, key: int = 0, chain: Chain | None = None, **settings: Any
     ) -> AsyncIterator[Worker]:
         """A processor at work."""
+        async with self.assembled(gate, key=key, chain=chain, **settings) as made:
+            yield made.worker
+
+    @asynccontextmanager
+    async def assembled(
+        self,
+        gate: Gate | None = None,
+        *,
+        key: int = 0,
+        chain: Chain | None = None,
+        webhook: Webhook | None = None,
+        **settings: Any,
+    ) -> AsyncIterator[Assembled]:
+        """A processor at work, with all its parts."""
         gate = gate or Gate()
-        made: dict[str, Any] = {"poll_ms": 500, "lease_ms": 30_000} | settings
-        worker, batches = assemble(
-            WorkSettings(**made),
+        given: dict[str, Any] = {"poll_ms": 500, "lease_ms": 30_000} | settings
+        made = assemble(
+            WorkSettings(**given),
             store=Killing(self.store, gate, "store"),
             validator=Killing(self.validator, gate, "validator"),  # type: ignore[arg-type]
             chain=Killing(chain or self.chain, gate, "chain"),  # type: ignore[arg-type]
             signer=signer(key),
             clock=self.clock,
             observe=Observe(service="processor", registry=new_registry(process=False)),
+            webhook=webhook,
         )
-        task = asyncio.create_task(worker.run())
+        tasks = [asyncio.create_task(part()) for part in (made.worker.run, *made.beside)]
         try:
-            yield worker
+            yield made
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            await batches.aclose()
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            await made.batches.aclose()
 
 
 @asynccontextmanager
