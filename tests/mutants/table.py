@@ -26,7 +26,10 @@ MUTANTS: tuple[Mutant, ...] = (
             "            await self._send_all([one.tx for one in prepared])\n"
             "            durable = await self._store_all(prepared)\n",
         ),
-        tests=("tests/unit/processor/test_p02_crash.py::test_p02_bytes_are_stored_before_they_are_sent",),
+        tests=(
+            "tests/unit/processor/test_p02_crash.py::test_p02_bytes_are_stored_before_they_are_sent",
+            "tests/unit/processor/test_p02_every_await.py::test_p02_killed_wherever_it_waits_an_intent_has_one_effect",
+        ),
     ),
     without(
         "P2", "signed-again-instead-of-sent-again", "services.processor.model",
@@ -34,7 +37,10 @@ MUTANTS: tuple[Mutant, ...] = (
             "    return sorted((tx for tx in record.transactions if tx.status == SIGNED), key=lambda tx: tx.nonce)\n",
             "    return []\n",
         ),
-        tests=("tests/unit/processor/test_p02_crash.py::test_p02_the_same_bytes_go_out_again_after_a_crash",),
+        tests=(
+            "tests/unit/processor/test_p02_crash.py::test_p02_the_same_bytes_go_out_again_after_a_crash",
+            "tests/unit/processor/test_p02_every_await.py::test_p02_killed_wherever_it_waits_another_replica_takes_over",
+        ),
     ),
     without(
         "P3", "version-and-status-not-compared", "services.store.moving",
