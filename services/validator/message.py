@@ -48,7 +48,7 @@ def read(signed: SignedData) -> SignedMessage:
     payload, text = signed.payload, signed.text
     enveloped = isinstance(payload, Nep413Payload)
     try:
-        value = strictjson.loads(text, max_bytes=MAX_MESSAGE_BYTES)
+        value = strictjson.loads(text, max_bytes=MAX_MESSAGE_BYTES, as_contract=True)
     except strictjson.StrictJsonError as error:
         raise MessageError(f"is not strict JSON: {error}") from None
     if not isinstance(value, dict):

@@ -115,13 +115,13 @@ class Case:
 
     `key` and `signature` are None where their text cannot be read, `key` also where the signature yields it, until it
     is `proven`; `signed_bytes` are what the key must have signed. `assertion_fault` is webauthn's, with the field it
-    speaks of. `message` is there from `Reach.MESSAGE` on; `deadline_ns` is None where no
-    instant is known. A `..._fault` says why something cannot be read, for people. `asked` are the views of the
-    contract that rules need, by rule; `answers` are the chain's, None where it gave none. `failed_stage` is
-    the first that found something; `blocked` are the fields it refused, which later stages leave alone. `outcomes`
-    stays empty unless an explanation is asked for. `worth` is what one rule on prices found, for the next. `unapplied`
-    says, by rule, why it could not be applied though there was something to look at. `reading` is there for a signed
-    message on its own: `intent` then has its signer as user and nothing else.
+    speaks of; client data that is `client_too_deep` is not read. `message` is there from `Reach.MESSAGE` on;
+    `deadline_ns` is None where no instant is known. A `..._fault` says why something cannot be read, for people.
+    `asked` are the views of the contract that rules need, by rule; `answers` are the chain's, None where it gave none.
+    `failed_stage` is the first that found something; `blocked` are the fields it refused, which later stages leave
+    alone. `outcomes` stays empty unless an explanation is asked for. `worth` is what one rule on prices found, for the
+    next. `unapplied` says, by rule, why it could not be applied though there was something to look at. `reading` is
+    there for a signed message on its own: `intent` then has its signer as user and nothing else.
     """
 
     intent: PlainIntent
@@ -138,6 +138,7 @@ class Case:
     signature: Typed | None = None
     signature_fault: str = ""
     assertion_fault: tuple[str, str] | None = None
+    client_too_deep: bool = False
     signed_bytes: bytes = b""
     proven: bool = False
     message_bytes: int = 0

@@ -53,6 +53,11 @@ CLIENTS: Final = (
 """Client data; `$` is the challenge."""
 
 
+def deep(levels: int) -> str:
+    """Client data with a member that nobody knows, nesting so many levels itself."""
+    return f'{{{_GET},{_ASKED},{_FROM},"deep":{"[" * levels}{"]" * levels}}}'
+
+
 def signed(
     text: str, key: Key, *, client: str = CLIENTS[0], data: bytes = bytes(32) + b"\1" + bytes(4)
 ) -> dict[str, Any]:

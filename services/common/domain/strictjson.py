@@ -4,6 +4,8 @@ import json
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 32
+CONTRACT_DEPTH: Final = 127
+"""What serde_json reads, and with it the contract."""
 
 
 class StrictJsonError(ValueError):
@@ -15,7 +17,7 @@ class TooLong(StrictJsonError):
 
 
 class TooDeep(StrictJsonError):
-    """Nested deeper than MAX_DEPTH."""
+    """Nested deeper than was asked for."""
 
 
 class TooManyDigits(StrictJsonError):
@@ -26,11 +28,12 @@ class DuplicateKey(StrictJsonError):
     """An object has a key twice, of which readers take the first, the last or neither."""
 
 
-def loads(data: bytes | str, *, max_bytes: int) -> Any:
+def loads(data: bytes | str, *, max_bytes: int, as_contract: bool = False) -> Any:
     """Parses UTF-8 JSON. Numbers come as int, or as `Number` (their literal) if not integral.
 
     Raises StrictJsonError on: more than `max_bytes`, invalid UTF-8, a BOM, duplicate keys, lone surrogates,
-    NaN and Infinity, integers beyond 64 digits, nesting deeper than 32.
+    NaN and Infinity, integers beyond 64 digits, nesting deeper than 32. `as_contract` reads what the contract reads:
+    it nests to 127, and integers beyond 64 digits come as `Number`.
     """
     if len(data) > max_bytes:
         raise TooLong(f"longer than {max_bytes} bytes")
@@ -45,9 +48,9 @@ def loads(data: bytes | str, *, max_bytes: int) -> Any:
             raise TooLong(f"longer than {max_bytes} bytes")
     if text.startswith("\ufeff"):
         raise StrictJsonError("starts with a byte order mark")
-    check_depth(text)
+    check_depth(text, CONTRACT_DEPTH if as_contract else MAX_DEPTH)
     try:
-        value = _DECODER.decode(text)
+        value = (_CONTRACTS_DECODER if as_contract else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise StrictJsonError(f"{error.msg} at character {error.pos}") from None
     if "\\u" in text or not text.isascii():
@@ -70,6 +73,10 @@ def _integer(literal: str) -> int | Number:
     return int(literal)
 
 
+def _any_integer(literal: str) -> int | Number:
+    return Number(literal) if len(literal) > 64 else _integer(literal)
+
+
 def _constant(name: str) -> NoReturn:
     raise StrictJsonError(f"{name} is not JSON")
 
@@ -90,11 +97,15 @@ _DECODER: Final = json.JSONDecoder(
 )
 """Made once: json.loads would make one for each text, which costs as much as reading a short one."""
 
+_CONTRACTS_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=Number, parse_int=_any_integer
+)
 
-def check_depth(text: str) -> None:
-    """Raises StrictJsonError where the text nests deeper than 32."""
+
+def check_depth(text: str, most: int = MAX_DEPTH) -> None:
+    """Raises TooDeep where the text nests deeper than `most`."""
     # The C scanner recurses; count brackets outside strings first, so that hostile nesting costs nothing.
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+    if text.count("[") + text.count("{") <= most:
         return
     depth = 0
     inside = False
@@ -111,8 +122,8 @@ def check_depth(text: str) -> None:
             inside = True
         elif char in "[{":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise TooDeep(f"nested deeper than {MAX_DEPTH}")
+            if depth > most:
+                raise TooDeep(f"nested deeper than {most}")
         elif char in "]}":
             depth -= 1
 

@@ -1,7 +1,13 @@
 """JSON that has one reading only: no duplicate keys, NaN, BOM, lone surrogates or text outside ASCII."""
 
 import json
+import re
 from typing import Final
+
+DEEPEST: Final = 127
+"""What serde_json reads before it gives up, which NEAR's contracts are built on."""
+_MARKS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+"""Strings, passed over whole, and brackets."""
 
 
 class Number(str):
@@ -19,6 +25,19 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise JsonRefused("duplicate key")
     return found
+
+
+def _refuse_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for mark in _MARKS.finditer(text):
+        if mark[0] in "[{":
+            depth += 1
+            if depth > DEEPEST:
+                raise JsonRefused("nested too deeply")
+        elif mark[0] in "]}":
+            depth -= 1
 
 
 def _constant(name: str) -> object:
@@ -48,14 +67,13 @@ def parse(data: str | bytes) -> object:
     """Objects, lists, `str`, `Number`, `bool`, None. Raises JsonRefused."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
+        _refuse_depth(text)
         value: object = _DECODER.decode(text)
         _ascii(value)
     except JsonRefused:
         raise
     except UnicodeDecodeError:
         raise JsonRefused("not UTF-8") from None
-    except RecursionError:
-        raise JsonRefused("nested too deeply") from None
     except ValueError as error:
         raise JsonRefused(f"not JSON: {error}") from None
     return value

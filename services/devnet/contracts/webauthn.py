@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.devnet.contracts.base64 import Base64Refused, base64_bytes
+from services.devnet.contracts.jsonscan import parts
 from services.devnet.contracts.port import Panic
-from services.devnet.contracts.strictjson import Number
 from services.devnet.node.keys import sha256
 
 _DATA: Final = ("authenticator_data", "authenticatorData")
@@ -19,6 +19,8 @@ _LEAST: Final = 37
 _PRESENT: Final = 0x01
 _ELIGIBLE: Final = 0x08
 _BACKED_UP: Final = 0x10
+_GET: Final = "webauthn.get"
+_KNOWN: Final = ("type", "challenge", "origin")
 
 
 def signed_bytes(body: dict[str, Any], challenge: bytes) -> bytes | None:
@@ -45,45 +47,44 @@ def _flags_hold(flags: int) -> bool:
     return bool(flags & _PRESENT) and (bool(flags & _ELIGIBLE) or not flags & _BACKED_UP)
 
 
-class _Pairs(list[tuple[str, object]]):
-    """An object, with whatever it says twice."""
-
-
-def _constant(name: str) -> object:
-    raise ValueError(name)
-
-
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_Pairs, parse_int=Number, parse_float=Number, parse_constant=_constant
-)
-
-
 def _answers(client: str, challenge: bytes) -> bool:
     """Whether it is client data of an assertion with this challenge; other members may say what they like."""
     try:
-        said = _members(_DECODER.decode(client))
-        if said is None or type(said[2]) is not str:
-            return False
-        said[2].encode()
-        return _is_get(said[0]) and base64_bytes(said[1], urlsafe=True) == challenge
-    except (ValueError, RecursionError):
+        kind, asked, origin = _told(client)
+        _text(origin)
+        return _is_get(kind) and base64_bytes(_text(asked), urlsafe=True) == challenge
+    except ValueError:
         return False
 
 
-def _members(told: object) -> tuple[object, object, object] | None:
-    """Type, challenge and origin. serde reads a list of just these as it reads an object."""
-    if not isinstance(told, list):
-        return None
-    if not isinstance(told, _Pairs):
-        return (told[0], told[1], told[2]) if len(told) == 3 else None
-    "".join(name for name, _ in told).encode()
-    known = [(name, value) for name, value in told if name in ("type", "challenge", "origin")]
+def _told(client: str) -> tuple[str, str, str]:
+    """Type, challenge and origin as they are written. serde reads a list of just these as it reads an object. Raises
+    ValueError."""
+    found = list(parts(client))
+    if not client.lstrip(" \t\n\r").startswith("{"):
+        (_, kind), (_, challenge), (_, origin) = found
+        return kind, challenge, origin
+    known = [
+        (name, value) for name, value in ((_text(name), value) for name, value in found) if name in _KNOWN
+    ]
     named = dict(known)
-    if len(named) != 3 or len(known) != 3:
-        return None
+    if len(named) != len(_KNOWN) or len(known) != len(_KNOWN):
+        raise ValueError("a member is missing, or there twice")
     return named["type"], named["challenge"], named["origin"]
 
 
-def _is_get(kind: object) -> bool:
+def _text(written: str | None) -> str:
+    """What a JSON string says. Raises ValueError if it is none, or half of a surrogate pair is in it."""
+    if written is None or not (bare := written.strip(" \t\n\r")).startswith('"'):
+        raise ValueError("not a string")
+    said = str(json.loads(bare))
+    said.encode()
+    return said
+
+
+def _is_get(kind: str) -> bool:
     """serde reads a variant without content by its name, or as an object of its name and null."""
-    return kind == "webauthn.get" or (isinstance(kind, _Pairs) and kind == [("webauthn.get", None)])
+    if kind.strip(" \t\n\r").startswith("{"):
+        ((name, nothing),) = parts(kind)
+        return nothing.strip(" \t\n\r") == "null" and _text(name) == _GET
+    return _text(kind) == _GET

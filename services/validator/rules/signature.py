@@ -5,6 +5,7 @@ from typing import Final
 from services.common.domain.intent import Nep413Payload, TonConnectPayload
 from services.common.domain.plainjson import rfc3339
 from services.common.domain.signing import STANDARDS
+from services.common.domain.strictjson import MAX_DEPTH
 from services.common.errors import Reason
 from services.validator.message import MAX_MESSAGE_BYTES, NONCE_BYTES
 from services.validator.model import Case, Reach, shown
@@ -34,6 +35,12 @@ def _assertion(case: Case) -> str | None:
         return None
     data = assertion.authenticator_data
     return f"authenticator data {data[:37].hex()} ({len(data)} bytes), client data {shown(assertion.client_data_json)}"
+
+
+def _nesting(case: Case) -> str | None:
+    if case.signed is None or case.signed.webauthn is None:
+        return None
+    return f"deeper than {MAX_DEPTH}" if case.client_too_deep else f"at most {MAX_DEPTH}"
 
 
 def _timestamp(case: Case) -> str | None:
@@ -156,6 +163,26 @@ def assertion_valid(case: Case) -> None:
     if case.assertion_fault is not None:
         name, why = case.assertion_fault
         case.add(name, Reason.INVALID_SIGNATURE, f"{name} {why}")
+
+
+@rule(
+    "client-data-depth",
+    Kind.POLICY,
+    Reason.INVALID_MESSAGE,
+    CLIENT_DATA,
+    asks=f"Webauthn's client data nests no deeper than {MAX_DEPTH}; deeper is not read. The contract reads any depth.",
+    mend="Send the client data that the browser made: it is flat.",
+    needs=Reach.DECODED,
+    reads=(),
+    seen=_nesting,
+)
+def client_data_depth(case: Case) -> None:
+    if case.client_too_deep:
+        case.add(
+            CLIENT_DATA,
+            Reason.INVALID_MESSAGE,
+            f"{CLIENT_DATA} nests deeper than {MAX_DEPTH}; it is not read",
+        )
 
 
 @rule(
@@ -293,7 +320,8 @@ def timestamp_before_deadline(case: Case) -> None:
 
 
 PROOF: Final[tuple[Rule, ...]] = (
-    standard_known, payload_form, public_key_readable, signature_readable, assertion_valid, signature_valid,
+    standard_known, payload_form, public_key_readable, signature_readable, assertion_valid, client_data_depth,
+    signature_valid,
 )  # fmt: skip
 """Those that ask whether the key signed, whatever it was."""
 

@@ -9,7 +9,7 @@ import json
 from typing import Any, Final
 
 from services.common.domain.intent import SignedData, WebauthnAssertion
-from services.common.domain.strictjson import StrictJsonError, check_depth
+from services.common.domain.strictjson import MAX_DEPTH, TooDeep, check_depth
 from services.common.encoding import b64decode_unpadded
 from services.validator.standards.curves import ed25519_signed, p256_signed
 from services.validator.standards.keys import ED25519, P256, Typed
@@ -31,8 +31,21 @@ _KNOWN: Final = ("type", "challenge", "origin")
 
 
 def fault_of(assertion: WebauthnAssertion, challenge: bytes) -> tuple[str, str] | None:
-    """What is wrong with it as an answer to `challenge`, as (field, for people); None if nothing."""
-    return _flags_fault(assertion) or _client_fault(assertion.client_data_json, challenge)
+    """What is wrong with it as an answer to `challenge`, as (field, for people); None if nothing. Client data that is
+    `too_deep` is not read."""
+    fault = _flags_fault(assertion)
+    if fault is None and not too_deep(assertion):
+        fault = _client_fault(assertion.client_data_json, challenge)
+    return fault
+
+
+def too_deep(assertion: WebauthnAssertion) -> bool:
+    """Whether its client data nests deeper than 32. The contract passes over unknown members at any depth."""
+    try:
+        check_depth(assertion.client_data_json, MAX_DEPTH)
+    except TooDeep:
+        return True
+    return False
 
 
 def assertion_bytes(assertion: WebauthnAssertion) -> bytes:
@@ -74,10 +87,7 @@ def _client_data(text: str) -> tuple[str, bytes]:
     array of the three values stands for the object, and {"webauthn.get": null} for the type's text.
     """
     try:
-        check_depth(text)
         value = _DECODER.decode(text)
-    except StrictJsonError as error:
-        raise ValueError(f"is {error}") from None
     except ValueError:
         raise ValueError("is not JSON") from None
     kind, challenge, origin = _three(value)

@@ -15,6 +15,7 @@ from services.validator.adapters.prices import FilePrices
 from services.validator.ports import NO_PRICES, Price, Prices
 from services.validator.registry import Registry
 from services.validator.rules.chain import VERSIONED
+from tests.differential import webauthn
 from tests.harness.signing import VERIFIER, Wallet, to_domain
 from tests.harness.standards import StandardWallet
 from tests.unit.validator.messages import body_of, message
@@ -107,6 +108,13 @@ def _inner_deadline() -> Input:
     return _body({**fields, "signed_data": ALICE.sign_message(text)})
 
 
+def _deep_client() -> Input:
+    wallet = StandardWallet("webauthn", "alone")
+    body = wallet.sign_plain(deadline=SOON)
+    text = body["signed_data"]["payload"]
+    return _body(body | {"signed_data": webauthn.signed(text, wallet.key, client=webauthn.deep(32))})
+
+
 def alone() -> dict[str, Input]:
     """Made anew at each call."""
     return {
@@ -138,6 +146,7 @@ def alone() -> dict[str, Input]:
         "public-key-readable": _data(public_key="ed25519:0OIl"),
         "signature-readable": _data(signature="ed25519:0OIl"),
         "assertion-valid": _body(StandardWallet("webauthn", "alone").sign_plain(deadline=SOON, flags=0)),
+        "client-data-depth": _deep_client(),
         "signature-valid": _data(signature=ALICE.sign_message("another")["signature"]),
         "payload-form": _key_beside_erc191(),
         "callback-url-ascii": _body(body_of(message(), callback_url="https://wallet.example/é")),

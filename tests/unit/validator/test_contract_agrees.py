@@ -96,3 +96,36 @@ def contract_says(body: dict[str, Any]) -> None:
     said = chain.refusal({name: body[name] for name in body if name != "signed_data"}, body["signed_data"])
     if said:
         raise Panic(said)
+
+
+def _instead(name: str, written: str) -> str:
+    """A message in which that member says this."""
+    return json.dumps(message(**{name: "@"})).replace('"@"', written)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("deadline", Reason.INVALID_DEADLINE),
+        ("network", Reason.INVALID_MESSAGE),
+        ("extra", Reason.INVALID_MESSAGE),
+    ],
+)
+async def test_p09_depth_and_digits_are_refused_for_the_same_reason_by_both(
+    name: str, reason: Reason
+) -> None:
+    for written, said in (
+        ("[" * 32 + "]" * 32, reason),
+        ('{"x":' * 126 + "1" + "}" * 126, reason),
+        ("[" * 127 + "]" * 127, Reason.INVALID_MESSAGE),
+        ("1" * 64, reason),
+        ("1" * 65, reason),
+        ("1" * 5_000, reason),
+        ("-0", reason),
+    ):
+        body = body_of(_instead(name, written))
+        verdict = await judge(body)
+        assert verdict.violations[0].reason == said, (written[:40], verdict)
+        with pytest.raises(Panic) as theirs:
+            contract_says(body)
+        assert reasons(str(theirs.value)) == {said}, (written[:40], theirs.value)

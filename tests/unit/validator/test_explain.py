@@ -75,10 +75,17 @@ async def test_a_valid_intent_passes_all_that_has_something_to_look_at() -> None
     verdict = await explained(body_of(message(), nonce=versioned()), FakeViews(salts={b"salt"}))
     assert verdict.valid
     idle = {name for name, status in statuses(verdict).items() if status is not PASSED}
-    # an implicit account needs no registration, no adapter of prices is there, holdings are not asked about, and three
+    # an implicit account needs no registration, no adapter of prices is there, holdings are not asked about, and four
     # rules are of other standards
     off = {"min-output-reachable", "min-output-slippage", "balance-covers", "output-registered", "simulation"}
-    assert idle == {"key-registered", "assertion-valid", "envelope-ascii", "timestamp-before-deadline", *off}
+    assert idle == {
+        "key-registered",
+        "assertion-valid",
+        "client-data-depth",
+        "envelope-ascii",
+        "timestamp-before-deadline",
+        *off,
+    }
     signed_ = explanation(verdict).signed
     assert signed_ is not None
     assert json.loads(signed_.text) == message()

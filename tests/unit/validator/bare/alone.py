@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from services.common.domain.intent import Submission
 from services.common.domain.outcomes import TokenInfo
+from services.common.domain.signedjson import signed_from_json
 from services.common.encoding import b64encode
 from services.validator.ids import TOKEN_STANDARDS
 from services.validator.registry import Registry
+from tests.differential import webauthn
 from tests.harness.standards import StandardWallet
 from tests.unit.validator.alone import versioned
 from tests.unit.validator.bare.support import (
@@ -62,6 +64,14 @@ def data(**changes: Any) -> Input:
     return Input(submission=replace(submission, signed_data=replace(submission.signed_data, **changes)))
 
 
+def deep_client() -> Input:
+    raw = json.dumps(message(SWAP, wallet=PASSKEY))
+    signed = webauthn.signed(raw, PASSKEY.key, client=webauthn.deep(32))
+    return Input(
+        submission=Submission(intent=None, signed_data=signed_from_json(signed)), views=lambda: chain(PASSKEY)
+    )
+
+
 def alone() -> dict[str, Input]:
     """Made anew at each call."""
     whole = json.dumps(message(SWAP))
@@ -101,6 +111,7 @@ def alone() -> dict[str, Input]:
         "assertion-valid": Input(
             submission=bare(message(SWAP, wallet=PASSKEY), PASSKEY, flags=0), views=lambda: chain(PASSKEY)
         ),
+        "client-data-depth": deep_client(),
         "signature-valid": data(signature=other.signature),
         "message-json": text("[]"),
         "message-fields": of(SWAP, deadline=7),

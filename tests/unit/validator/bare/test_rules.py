@@ -50,8 +50,8 @@ async def test_explanations_tell_of_each_rule_what_it_saw() -> None:
     not_reached = {one.rule for one in verdict.explanation.rules if one.status is RuleStatus.NOT_REACHED}
     # there is nothing of theirs to look at: no assertion, no timestamp, no versioned nonce, no keys, no simulation
     assert not_reached == {
-        "assertion-valid", "timestamp-before-deadline", "nonce-salt", "nonce-outlives-deadline", "key-changes",
-        "simulation",
+        "assertion-valid", "client-data-depth", "timestamp-before-deadline", "nonce-salt",
+        "nonce-outlives-deadline", "key-changes", "simulation",
     }  # fmt: skip
     seen = {one.rule: one.seen for one in verdict.explanation.rules}
     assert seen["amounts-not-zero"] == "nep141:a.near -1000, nep141:b.near +998"
