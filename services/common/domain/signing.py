@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from Crypto.Hash import keccak
+import sha3
 
 from services.common.domain.intent import (
     Nep413Payload,
@@ -42,7 +42,8 @@ def nep413_digest(payload: Nep413Payload) -> bytes:
 
 def keccak256(data: bytes) -> bytes:
     """Keccak-256 as Ethereum has it, which is not SHA3-256."""
-    return keccak.new(digest_bits=256, data=data).digest()
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
 
 
 def _sha256(data: bytes) -> bytes:
