@@ -15,7 +15,7 @@ from services.devnet.config import Settings
 from services.devnet.contracts.native import NativeEngine
 from services.devnet.contracts.solver import Solver
 from services.devnet.contracts.verifier import METHODS
-from services.devnet.faults import Faults
+from services.devnet.faults import Faults, load_scenario
 from services.devnet.node.chain import Chain, ChainRules
 from services.devnet.node.keys import b58encode, sha256
 from services.devnet.node.records import Block
@@ -25,6 +25,7 @@ from services.devnet.node.storage import Storage
 from services.devnet.observe import PRODUCER_FAILED, STARTED, DevnetMetrics
 from services.devnet.rpc import http
 from services.devnet.rpc.handler import Rpc
+from services.devnet.rpc.troubles import FaultyChain
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Devnet:
         try:
             while True:
                 began = self._clock.monotonic()
-                if not self.faults.value("stall"):
+                if self.faults.strikes("stall") is None:
                     block = await self.chain.produce()
                     self._metrics.height().set(block.height)
                     self._metrics.pool().set(self.chain.pooled)
@@ -101,12 +102,13 @@ class Devnet:
 async def open_chain(settings: Settings, clock: Clock, faults: Faults) -> AsyncIterator[Chain]:
     """The chain of the state file, or a new one. Raises GenesisError or StateFileError."""
     genesis = first.make(settings)
-    engine = NativeEngine({"verifier": METHODS, "solver": Solver(faults).methods})
+    troubles = FaultyChain(faults)
+    engine = NativeEngine({"verifier": METHODS, "solver": Solver(troubles).methods})
     rules = ChainRules(
         chain_id=settings.chain_id, finality_lag=settings.finality_lag,
         validity_blocks=settings.tx_validity_blocks, gas_price=settings.gas_price,
     )  # fmt: skip
-    runtime = Runtime(engine, settings.gas_price)
+    runtime = Runtime(engine, settings.gas_price, troubles)
     storage = (
         None if settings.state_file is None else Storage(settings.state_file, settings.tx_validity_blocks)
     )
@@ -126,7 +128,9 @@ async def open_chain(settings: Settings, clock: Clock, faults: Faults) -> AsyncI
             blocks, txs = [block], []
         else:
             state, blocks, txs = State(loaded.entries, loaded.undo), loaded.blocks, loaded.txs
-        yield Chain(rules, clock, runtime, storage, state=state, blocks=blocks, txs=txs)
+        yield Chain(
+            rules, clock, runtime, storage, state=state, blocks=blocks, txs=txs, troubles=troubles
+        )  # fmt: skip
     finally:
         if storage is not None:
             await storage.close()
@@ -134,13 +138,17 @@ async def open_chain(settings: Settings, clock: Clock, faults: Faults) -> AsyncI
 
 @asynccontextmanager
 async def build(settings: Settings, clock: Clock, *, observe: Observe | None = None) -> AsyncIterator[Devnet]:
-    """A node making blocks. Nothing listens until `serve_http`; `rpc` answers at once.
+    """A node making blocks. Nothing listens until `serve_http`; `rpc` answers at once. Raises GenesisError,
+    StateFileError or ScenarioError.
 
     Leaving ends HTTP first, with blocks going on, so that open requests still get their answers.
     """
     faults = Faults()
     observe = Observe(service="devnet") if observe is None else observe
     async with open_chain(settings, clock, faults) as chain, AsyncExitStack() as stack:
+        faults.height = lambda: chain.head.height
+        if settings.scenario_file is not None:
+            load_scenario(settings.scenario_file, faults)
         devnet = Devnet(settings, clock, chain, faults, DevnetMetrics(observe), stack)
         stack.push_async_callback(devnet.stop)
         logs.event(logger, logging.INFO, STARTED, height=chain.head.height, chain_id=settings.chain_id)

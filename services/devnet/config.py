@@ -61,6 +61,9 @@ class Settings(ServiceSettings):
     max_body_bytes: int = setting(
         2 << 20, unit="bytes", minimum=1_024, maximum=64 << 20, help="Largest JSON-RPC request taken"
     )
+    scenario_file: Path | None = setting(
+        None, help="JSON or YAML {faults: [rule, …]}: faults in force from the start (docs/devnet.md)"
+    )
     devnet_control: bool = setting(
         True, help="Whether the devnet_* methods are there: counts, faults, blocks by hand"
     )

@@ -1,7 +1,7 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from tests.mutants import contract, database, lists, messages, retention, signatures, store, tokens
+from tests.mutants import contract, database, devnet, lists, messages, retention, signatures, store, tokens
 from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -12,6 +12,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *signatures.MUTANTS,
     *messages.MUTANTS,
     *contract.MUTANTS,
+    *devnet.MUTANTS,
     *tokens.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",

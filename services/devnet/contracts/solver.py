@@ -22,9 +22,11 @@ MAX_FEE: Final = 10_000
 
 
 class SolverFaults(Protocol):
-    """Faults asked for by a test; each `take` uses one up."""
+    """Faults asked for by a test."""
 
-    def take(self, name: str) -> bool: ...
+    def solver(self, fault: str, account_id: str, intent_id: str) -> bool:
+        """Whether `solver_fail` or `solver_low` strikes here; uses one up."""
+        ...
 
 
 class Solver:
@@ -66,15 +68,13 @@ class Solver:
         done: dict[str, object] | None = load(host, f"x|{intent_id}")
         if done is not None:
             return done
-        if self._faults.take("solver_panic_next"):
-            raise Panic("solver fault asked for by devnet_faults")
-        if self._faults.take("solver_fail_next"):
+        if self._faults.solver("solver_fail", host.account_id, intent_id):
             return {"intentId": intent_id, "success": False, "feeAmount": "0"}
         source, target = str(args.get("input_token", "")), str(args.get("output_token", ""))
         before = rates.gross(config["rates"], source, target, given)
         # A move of one token onto itself is no trade and costs nothing.
         fee = 0 if source and source == target else -(-before * config["fee"] // MAX_FEE)
-        if self._faults.take("solver_low_next"):
+        if self._faults.solver("solver_low", host.account_id, intent_id):
             return {
                 "intentId": intent_id,
                 "success": True,

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from services.common.clock import Clock
 from services.devnet.node.execute import Executor, Work
@@ -13,6 +13,7 @@ from services.devnet.node.runtime import Moment, Runtime
 from services.devnet.node.state import Overlay, State
 from services.devnet.node.storage import RECENT, Storage
 from services.devnet.node.transaction import SignedTransaction
+from services.devnet.node.troubles import Troubles
 from services.devnet.node.validate import InvalidTransaction, check_shape, check_state
 
 MAX_TXS: Final = 200
@@ -40,20 +41,21 @@ class Chain:
 
     def __init__(
         self, rules: ChainRules, clock: Clock, runtime: Runtime, storage: Storage | None, *, state: State,
-        blocks: list[Block], txs: list[TxRecord],
+        blocks: list[Block], txs: list[TxRecord], troubles: Troubles,
     ) -> None:  # fmt: skip
         self.rules = rules
         self.state = state
         self.runtime = runtime
         self._clock = clock
         self._storage = storage
+        self._troubles = troubles
         self._blocks: OrderedDict[int, Block] = OrderedDict((block.height, block) for block in blocks)
         self._by_hash = {block.hash: block.height for block in blocks}
         self._txs: OrderedDict[str, TxRecord] = OrderedDict((tx.hash, tx) for tx in txs)
         self._pool: OrderedDict[str, SignedTransaction] = OrderedDict()
         self._refused: OrderedDict[str, InvalidTransaction] = OrderedDict()
         self._due = list(state.scan("q|"))
-        self._executor = Executor(runtime, rules.gas_price, self._txs)
+        self._executor = Executor(runtime, rules.gas_price, self._txs, troubles)
         self._tick: asyncio.Future[None] | None = None
         self._making = asyncio.Lock()
         self._closed = False
@@ -95,21 +97,32 @@ class Chain:
         """
         if tx.hash in self._pool or await self.find(tx.hash) is not None:
             return
+        self.check(tx)
+        if len(self._pool) >= MAX_POOL:
+            raise PoolFull
+        self._refused.pop(tx.hash, None)
+        self._pool[tx.hash] = tx
+
+    def check(self, tx: SignedTransaction) -> None:
+        """Raises InvalidTransaction if it could not be taken now."""
         check_shape(tx)
         if not verify(tx.public_key, tx.signature, tx.digest):
             raise InvalidTransaction("InvalidSignature")
         self.check_age(tx)
         check_state(tx, self.state, self.head.height, self.rules.gas_price)
-        if len(self._pool) >= MAX_POOL:
-            raise PoolFull
-        self._refused.pop(tx.hash, None)
-        self._pool[tx.hash] = tx
 
     def check_age(self, tx: SignedTransaction) -> None:
         """Raises InvalidTransaction if the block it names is unknown or too old."""
         named = self.block_of(b58encode(tx.block_hash))
         if named is None or self.head.height - named.height > self.rules.validity_blocks:
             raise InvalidTransaction("Expired")
+
+    def glance(self, tx_hash: str) -> dict[str, Any] | None:
+        """NEAR's view of a transaction in the pool or among the recent ones."""
+        record, pooled = self._txs.get(tx_hash), self._pool.get(tx_hash)
+        if record is not None:
+            return record.view
+        return None if pooled is None else pooled.view()
 
     def in_pool(self, tx_hash: str) -> bool:
         return tx_hash in self._pool
@@ -158,6 +171,8 @@ class Chain:
                 break
             try:
                 self.check_age(tx)
+                if self._troubles.expires(tx):
+                    raise InvalidTransaction("Expired")
             except InvalidTransaction as invalid:
                 refused[tx.hash] = invalid
             else:

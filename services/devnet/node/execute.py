@@ -12,7 +12,8 @@ from services.devnet.node.records import TxRecord
 from services.devnet.node.runtime import Json, Moment, Runtime, outcome_view
 from services.devnet.node.state import Overlay
 from services.devnet.node.transaction import SignedTransaction
-from services.devnet.node.validate import InvalidTransaction, charge, check_state
+from services.devnet.node.troubles import Troubles
+from services.devnet.node.validate import InvalidTransaction, charge, check_state, raise_nonce
 
 BREATH: Final = 16
 """Items after which the event loop gets a turn."""
@@ -35,8 +36,11 @@ class Work:
 class Executor:
     """Turns queued receipts and pooled transactions into a block's changes."""
 
-    def __init__(self, runtime: Runtime, gas_price: int, known: dict[str, TxRecord]) -> None:
+    def __init__(
+        self, runtime: Runtime, gas_price: int, known: dict[str, TxRecord], troubles: Troubles
+    ) -> None:
         self._runtime = runtime
+        self._troubles = troubles
         self._price = gas_price
         self._known = known
 
@@ -64,6 +68,9 @@ class Executor:
             await asyncio.sleep(0)
 
     def _include(self, work: Work, tx: SignedTransaction) -> None:
+        jump = self._troubles.nonce_jump(tx)
+        if jump:
+            raise_nonce(tx, work.overlay, jump)
         try:
             cost = check_state(tx, work.overlay, work.moment.height - 1, self._price)
         except InvalidTransaction as invalid:
@@ -87,6 +94,9 @@ class Executor:
 
     def _arrive(self, work: Work, item: Json) -> None:
         """A receipt or a piece of data reaches its receiver."""
+        if item.get("held_until", 0) > work.moment.height:
+            work.queue.append(item)
+            return
         if "data_id" not in item:
             inputs = item["receipt"]["receipt"]["Action"]["input_data_ids"]
             if any(work.overlay.get(f"d|{data_id}") is None for data_id in inputs):
@@ -114,8 +124,25 @@ class Executor:
             work.overlay.set(f"x|{data_id}", None)
         return results
 
+    def _held(self, receipt: Json) -> int:
+        """Blocks that this receipt is to wait, by order of a test."""
+        body = receipt["receipt"]["Action"]
+        for action in body["actions"]:
+            if isinstance(action, dict) and "FunctionCall" in action:
+                call = action["FunctionCall"]
+                args = base64.b64decode(call["args"])
+                return self._troubles.held(
+                    body["signer_id"], receipt["receiver_id"], call["method_name"], args
+                )
+        return 0
+
     def _run(self, work: Work, item: Json) -> None:
         receipt, tx_hash = item["receipt"], item["tx"]
+        if "held_until" not in item:
+            wait = self._held(receipt)
+            if wait:
+                work.queue.append({**item, "held_until": work.moment.height + wait})
+                return
         results = self._results(work, receipt["receipt"]["Action"]["input_data_ids"])
         ran = self._runtime.apply(work.overlay, receipt, results, work.moment)
         record = work.records.get(tx_hash) or self._known[tx_hash]

@@ -10,6 +10,7 @@ from services.devnet.contracts.port import Engine, MethodNotFound, OutOfGas, Pan
 from services.devnet.node.host import CallHost, child_id, receipt_view
 from services.devnet.node.keys import is_implicit
 from services.devnet.node.state import Overlay, count, get_json, pay, set_json
+from services.devnet.node.troubles import OUT_OF_GAS, NoTroubles, Troubles
 
 ACTION_GAS: Final = 223_182_562_500
 SEND_GAS: Final = 308_066_207_802
@@ -71,15 +72,16 @@ def conversion_gas(actions: list[Any]) -> int:
 class Runtime:
     """Applies receipts. `gas_price` is yoctoNEAR per gas."""
 
-    def __init__(self, engine: Engine, gas_price: int) -> None:
+    def __init__(self, engine: Engine, gas_price: int, troubles: Troubles | None = None) -> None:
         self._engine = engine
+        self._troubles: Troubles = NoTroubles() if troubles is None else troubles
         self._price = gas_price
 
     def apply(self, state: Overlay, receipt: Json, results: list[bytes | None], moment: Moment) -> Ran:
         """Execute one action receipt whose data are all there."""
         scratch = Overlay(state)
         body = receipt["receipt"]["Action"]
-        run = _Run(self._engine, scratch, receipt, results, moment)
+        run = _Run(self._engine, self._troubles, scratch, receipt, results, moment)
         status: object
         try:
             for index, action in enumerate(body["actions"]):
@@ -180,14 +182,16 @@ class _Run:
     """One receipt's actions in progress."""
 
     def __init__(
-        self, engine: Engine, state: Overlay, receipt: Json, results: list[bytes | None], moment: Moment
-    ) -> None:
+        self, engine: Engine, troubles: Troubles, state: Overlay, receipt: Json,
+        results: list[bytes | None], moment: Moment,
+    ) -> None:  # fmt: skip
         self.state = state
         self.gas = ACTION_GAS
         self.logs: list[str] = []
         self.promises: list[Any] = []
         self.value: bytes | int = b""
         self._engine = engine
+        self._troubles = troubles
         self._receipt = receipt
         self._results = results
         self._moment = moment
@@ -257,6 +261,7 @@ class _Run:
             raise ActionFailed({"FunctionCallError": {"CompilationError": missing}})
         pay(self.state, self._me, int(body["deposit"]))
         receipt = self._receipt
+        self._fail_if_asked(body)
         host = CallHost(
             self.state, account_id=self._me, predecessor_id=receipt["predecessor_id"],
             signer_id=receipt["receipt"]["Action"]["signer_id"], deposit=int(body["deposit"]),
@@ -272,13 +277,22 @@ class _Run:
         except MethodNotFound:
             raise ActionFailed({"FunctionCallError": {"MethodResolveError": "MethodNotFound"}}) from None
         except OutOfGas:
-            raise ActionFailed(_execution("Exceeded the prepaid gas.")) from None
+            raise ActionFailed(_execution(OUT_OF_GAS)) from None
         finally:
             self.gas += host.burnt
             self.logs.extend(host.logs)
         if isinstance(self.value, int):
             self.value += len(self.promises)
         self.promises.extend(host.promises)
+
+    def _fail_if_asked(self, body: Json) -> None:
+        signer, args = self._receipt["receipt"]["Action"]["signer_id"], base64.b64decode(body["args"])
+        fault = self._troubles.fails(signer, self._me, body["method_name"], args)
+        if fault == OUT_OF_GAS:
+            self.gas += body["gas"]
+            raise ActionFailed(_execution(OUT_OF_GAS))
+        if fault is not None:
+            raise ActionFailed(_execution(f"Smart contract panicked: {fault}"))
 
 
 def _execution(text: str) -> object:

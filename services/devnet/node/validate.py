@@ -113,3 +113,12 @@ def charge(tx: SignedTransaction, state: Overlay, cost: Cost) -> None:
     key = f"k|{tx.signer_id}|{tx.key_text}"
     access = loads(state.get(key) or b"{}")
     set_json(state, key, {**access, "nonce": tx.nonce})
+
+
+def raise_nonce(tx: SignedTransaction, state: Overlay, by: int) -> None:
+    """As if another holder of the key had used the nonces up to this transaction's and `by` - 1 beyond."""
+    key = f"k|{tx.signer_id}|{tx.key_text}"
+    raw = state.get(key)
+    if raw is not None:
+        access = loads(raw)
+        set_json(state, key, {**access, "nonce": max(int(access["nonce"]), tx.nonce - 1) + by})

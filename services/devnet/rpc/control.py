@@ -1,10 +1,11 @@
 """`devnet_*`: counts for tests, faults on request, blocks by hand. Off unless DEVNET_CONTROL is true."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from orjson import loads
 
-from services.devnet.faults import Faults
+from services.devnet.faults import Faults, read_rule
 from services.devnet.node.chain import Chain
 from services.devnet.rpc.errors import parse_error
 
@@ -16,6 +17,14 @@ class Control:
     def __init__(self, chain: Chain, faults: Faults) -> None:
         self._chain = chain
         self._faults = faults
+        self.methods: Final[dict[str, Callable[[object], Awaitable[Json]]]] = {
+            "devnet_counts": self.counts,
+            "devnet_faults": self.set_faults,
+            "devnet_fault_add": self.add_faults,
+            "devnet_fault_list": self.list_faults,
+            "devnet_fault_clear": self.clear_faults,
+            "devnet_advance": self.advance,
+        }
 
     async def counts(self, params: object) -> Json:
         """`{methods: {method: successes}, intents: {id: {method: effects}}}` as of the newest block.
@@ -44,6 +53,29 @@ class Control:
         except ValueError as error:
             raise parse_error(f"Failed parsing args: {error}") from None
         return dict(self._faults.shown())
+
+    async def add_faults(self, params: object) -> Json:
+        """A rule, or `{faults: [rule, …]}` -> `{ids}`. All are taken or none."""
+        given = params.get("faults") if isinstance(params, dict) and "faults" in params else [params]
+        if not isinstance(given, list):
+            raise parse_error("Failed parsing args: faults is not a list")
+        try:
+            for rule in given:
+                read_rule(rule)
+            return {"ids": [self._faults.add(rule).id for rule in given]}
+        except ValueError as error:
+            raise parse_error(f"Failed parsing args: {error}") from None
+
+    async def list_faults(self, params: object) -> Json:
+        """`{faults: [rule, …]}`: those in force, with how often each was met and struck."""
+        return {"faults": self._faults.rules()}
+
+    async def clear_faults(self, params: object) -> Json:
+        """`{id?}` -> `{cleared: number}`: one rule, or all."""
+        rule_id = params.get("id") if isinstance(params, dict) else None
+        if rule_id is not None and not isinstance(rule_id, str):
+            raise parse_error("Failed parsing args: id is not a string")
+        return {"cleared": self._faults.clear(rule_id)}
 
     async def advance(self, params: object) -> Json:
         """`{blocks = 1}` -> `{height}`: make blocks now, whatever the pace."""

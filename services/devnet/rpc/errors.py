@@ -1,6 +1,6 @@
 """NEAR's JSON-RPC errors: `{name, cause: {name, info}, code, data, message}`."""
 
-from typing import Any
+from typing import Any, Final
 
 
 class RpcError(Exception):
@@ -80,3 +80,35 @@ def timeout_error() -> RpcError:
 
 def unknown_block(what: object) -> RpcError:
     return handler_error("UNKNOWN_BLOCK", {}, f"DB Not Found Error: BLOCK: {what}")
+
+
+_BLOCK: Final = {"block_height": 0, "block_hash": "1" * 32}
+_CAUSES: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "GARBAGE_COLLECTED_BLOCK": (_BLOCK, "The data for block #0 is garbage collected on this node"),
+    "UNAVAILABLE_SHARD": ({"requested_shard_id": 0}, "The node does not track the shard ID 0"),
+    "NO_SYNCED_BLOCKS": ({}, "There are no fully synchronized blocks on the node yet"),
+    "NOT_SYNCED_YET": ({}, "The node has not synchronized any block yet"),
+    "DOES_NOT_TRACK_SHARD": ({}, "Node doesn't track this shard"),
+    "REQUEST_ROUTED": ({"transaction_hash": "1" * 32}, "Transaction was routed"),
+    "TOO_LARGE_CONTRACT_STATE": (
+        {"contract_account_id": "x", **_BLOCK},
+        "State of contract x is too large",
+    ),
+    "UNKNOWN_TRANSACTION": ({"requested_transaction_hash": "1" * 32}, "Transaction doesn't exist"),
+}
+"""Causes a fault can ask for, with the members nearcore's info has."""
+
+
+def of_cause(cause: str) -> RpcError:
+    """The error a node in that trouble gives; a cause not known here is a HANDLER_ERROR without info."""
+    match cause:
+        case "INTERNAL_ERROR":
+            return internal_error()
+        case "PARSE_ERROR":
+            return parse_error("Failed parsing args")
+        case "TIMEOUT_ERROR":
+            return timeout_error()
+        case "UNKNOWN_BLOCK":
+            return unknown_block("as a fault asked")
+    info, text = _CAUSES.get(cause, ({}, cause))
+    return handler_error(cause, info, text)

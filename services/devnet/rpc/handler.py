@@ -9,12 +9,24 @@ from services.common.observe import logs
 from services.devnet.faults import Faults
 from services.devnet.node.chain import Chain
 from services.devnet.rpc.control import Control
-from services.devnet.rpc.errors import RpcError, internal_error, method_not_found
+from services.devnet.rpc.errors import RpcError, internal_error, method_not_found, of_cause, timeout_error
 from services.devnet.rpc.transactions import Transactions
+from services.devnet.rpc.vantage import SENDS, Vantage
 from services.devnet.rpc.views import Views
 
 logger = logging.getLogger(__name__)
-Method = Callable[[object], Awaitable[Any]]
+Method = Callable[[object, Vantage], Awaitable[Any]]
+Extra = Callable[[object], Awaitable[Any]]
+
+
+class GarbledAnswer(Exception):
+    """By order of a fault the answer's bytes are to be spoilt; `how` as `faults.rules` lists them."""
+
+    def __init__(self, result: object, how: str, status: int) -> None:
+        super().__init__(f"answer spoilt ({how}), as a fault asked")
+        self.result = result
+        self.how = how
+        self.status = status
 
 
 class Rpc:
@@ -24,7 +36,8 @@ class Rpc:
         self, chain: Chain, faults: Faults, clock: Clock, *, timeout: float, control: bool,
         seen: Callable[[str, str], None] = lambda method, result: None,
     ) -> None:  # fmt: skip
-        views, transactions = Views(chain, faults, clock), Transactions(chain, faults, timeout)
+        views, transactions = Views(chain, clock), Transactions(chain, clock, timeout)
+        self._chain = chain
         self._faults = faults
         self._clock = clock
         self._seen = seen
@@ -39,38 +52,57 @@ class Rpc:
             "broadcast_tx_async": transactions.broadcast_tx_async,
             "broadcast_tx_commit": transactions.broadcast_tx_commit,
         }
-        self._control: dict[str, Method] = {}
-        if control:
-            extras = Control(chain, faults)
-            self._control = {
-                "devnet_counts": extras.counts,
-                "devnet_faults": extras.set_faults,
-                "devnet_advance": extras.advance,
-            }
+        self._control: dict[str, Extra] = Control(chain, faults).methods if control else {}
 
-    async def handle(self, method: str, params: object) -> Any:
-        """The `result` of one request. Raises RpcError, and ConnectionError where a fault asked for it."""
+    async def handle(self, method: str, params: object, node: str = "") -> Any:
+        """The `result` of one request at `node` (the plain one has no name).
+
+        Raises RpcError, and ConnectionError or GarbledAnswer where a fault asked for it.
+        """
         extra = self._control.get(method)
         if extra is not None:
-            return await self._answer(method, extra, params)
+            return await self._answer(method, lambda: extra(params))
         run = self._methods.get(method)
         if run is None:
             self._seen("unknown", "METHOD_NOT_FOUND")
             raise method_not_found(method)
-        if self._faults.take("refuse_next"):
-            raise ConnectionRefusedError("refused, as devnet_faults asked")
-        drop, delay = self._faults.take("drop_next"), self._faults.take("delay_next")
-        try:
-            return await self._answer(method, run, params)
-        finally:
-            if delay:
-                await self._clock.sleep(self._faults.value("delay_ms") / 1000)
-            if drop:
-                raise ConnectionResetError("answer dropped, as devnet_faults asked")
+        where = Vantage(self._chain, self._faults, node, method, params)
+        if not self._faults.any:
+            return await self._answer(method, lambda: run(params, where))
+        return await self._faulty(method, run, params, where)
 
-    async def _answer(self, method: str, run: Method, params: object) -> Any:
+    async def _faulty(self, method: str, run: Method, params: object, where: Vantage) -> Any:
+        if where.strikes("refuse") is not None:
+            raise ConnectionRefusedError("refused, as a fault asked")
+        early = where.strikes("error", when="before")
+        if early is not None:
+            raise self._told(method, of_cause(early.text("cause")))
+        if method not in SENDS and (slow := where.strikes("timeout")) is not None:
+            await self._clock.sleep(slow.number("ms") / 1000)
+            raise self._told(method, timeout_error())
+        # Decided before the work, so that which request is hit does not hang on which is done first.
+        drop, late = where.strikes("drop_answer"), where.strikes("slow")
+        error, garbled = where.strikes("error", when="after"), where.strikes("garble")
         try:
-            result = await run(params)
+            result = await self._answer(method, lambda: run(params, where))
+        finally:
+            if late is not None:
+                await self._clock.sleep(late.number("ms") / 1000)
+            if drop is not None:
+                raise ConnectionResetError("answer dropped, as a fault asked")
+        if error is not None:
+            raise of_cause(error.text("cause"))
+        if garbled is not None:
+            raise GarbledAnswer(result, garbled.text("how"), garbled.number("status"))
+        return result
+
+    def _told(self, method: str, error: RpcError) -> RpcError:
+        self._seen(method, error.cause)
+        return error
+
+    async def _answer(self, method: str, run: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            result = await run()
         except RpcError as error:
             self._seen(method, error.cause)
             raise

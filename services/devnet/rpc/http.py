@@ -1,15 +1,16 @@
-"""JSON-RPC 2.0 over HTTP POST `/`."""
+"""JSON-RPC 2.0 over HTTP POST `/`; `/node/<name>` is another node on the same chain, known to faults by its name."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from services.devnet.rpc.errors import RpcError, parse_error
-from services.devnet.rpc.handler import Rpc
+from services.devnet.rpc.handler import GarbledAnswer, Rpc
 
 
 def _answer(request_id: object, *, result: object = None, error: RpcError | None = None) -> web.Response:
@@ -20,6 +21,27 @@ def _answer(request_id: object, *, result: object = None, error: RpcError | None
         body["error"] = error.body()
     status = 200 if error is None else error.http_status
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def _garbled(request_id: object, spoilt: GarbledAnswer) -> web.Response:
+    whole = orjson.dumps({"jsonrpc": "2.0", "id": request_id, "result": spoilt.result})
+    match spoilt.how:
+        case "cut":
+            body = whole[: len(whole) // 2]
+        case "text":
+            body = b"<html><body>upstream is having a moment</body></html>"
+        case "empty":
+            body = b""
+        case "list":
+            body = b"[" + whole + b"]"
+        case "other_id":
+            body = orjson.dumps({"jsonrpc": "2.0", "id": "another", "result": spoilt.result})
+        case "no_result":
+            body = orjson.dumps({"jsonrpc": "2.0", "id": request_id})
+        case _:
+            body = whole[:-1] + b',"more":"' + b"x" * HUGE + b'"}'
+    kind = "text/html" if spoilt.how == "text" else "application/json"
+    return web.Response(body=body, status=spoilt.status, content_type=kind)
 
 
 def _request(body: bytes) -> tuple[object, str, object]:
@@ -38,6 +60,11 @@ def _request(body: bytes) -> tuple[object, str, object]:
     return request_id, method, request.get("params")
 
 
+HUGE: Final = 32 << 20
+"""Bytes by which an answer grows that a fault makes huge."""
+NODE: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+
+
 class Server:
     """Answers until left; open requests get `grace` seconds."""
 
@@ -49,7 +76,10 @@ class Server:
         try:
             body = await request.read()
             request_id, method, params = _request(body)
-            return _answer(request_id, result=await self._rpc.handle(method, params))
+            node = request.match_info.get("node", "")
+            return _answer(request_id, result=await self._rpc.handle(method, params, node))
+        except GarbledAnswer as spoilt:
+            return _garbled(request_id, spoilt)
         except RpcError as error:
             return _answer(request_id, error=error)
         except web.HTTPRequestEntityTooLarge:
@@ -67,7 +97,9 @@ class Server:
 async def serve(rpc: Rpc, host: str, port: int, *, max_body: int, grace: float) -> AsyncIterator[int]:
     """Yields the port as bound. Raises OSError if it is taken."""
     app = web.Application(client_max_size=max_body)
-    app.router.add_post("/", Server(rpc).post)
+    server = Server(rpc)
+    app.router.add_post("/", server.post)
+    app.router.add_post(f"/node/{{node:{NODE.pattern}}}", server.post)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace)
     await runner.setup()
     try:

@@ -6,7 +6,6 @@ from typing import Any, Final
 from orjson import loads
 
 from services.common.clock import Clock
-from services.devnet.faults import Faults
 from services.devnet.node.chain import Chain
 from services.devnet.node.keys import b58encode, is_account_id, sha256
 from services.devnet.node.records import Block
@@ -14,6 +13,7 @@ from services.devnet.node.runtime import Moment
 from services.devnet.node.state import Overlay, Reading, get_json
 from services.devnet.rpc.errors import handler_error, parse_error, unknown_block
 from services.devnet.rpc.params import account, blob, invalid_account, named, text
+from services.devnet.rpc.vantage import Vantage
 
 PROTOCOL_VERSION: Final = 80
 NO_CODE: Final = "1" * 32
@@ -28,38 +28,32 @@ def _iso(timestamp: int) -> str:
 class Views:
     """Reads only; every answer names the block it speaks of."""
 
-    def __init__(self, chain: Chain, faults: Faults, clock: Clock) -> None:
+    def __init__(self, chain: Chain, clock: Clock) -> None:
         self._chain = chain
-        self._faults = faults
         self._clock = clock
         self._started = clock.monotonic()
 
-    @property
-    def head(self) -> Block:
-        """The newest block this node admits to."""
-        return self._chain.behind(self._faults.value("lag_blocks"))
-
-    def _reference(self, params: Json) -> Block:
-        """The block that `finality`, `block_id` or `sync_checkpoint` names."""
+    def _reference(self, params: Json, where: Vantage, older: int = 0) -> Block:
+        """The block that `finality`, `block_id` or `sync_checkpoint` names; one by finality is `older` blocks older."""
         if "finality" in params:
-            head = self.head.height
+            head = max(where.head.height - older, self._chain.earliest.height)
             match params["finality"]:
                 case "optimistic":
-                    return self.head
+                    height = head
                 case "near-final":
                     height = max(head - max(self._chain.rules.finality_lag - 1, 0), 0)
                 case "final":
                     height = self._chain.final_from(head)
                 case _:
                     raise parse_error("Failed parsing args: finality is optimistic, near-final or final")
-            return self._chain.block_at(height) or self.head
+            return self._chain.block_at(height) or where.head
         if "block_id" in params:
-            return self._by_id(params["block_id"])
+            return self._by_id(params["block_id"], where)
         if params.get("sync_checkpoint") in ("genesis", "earliest_available"):
             return self._chain.earliest
         raise parse_error("Failed parsing args: one of finality, block_id, sync_checkpoint is needed")
 
-    def _by_id(self, block_id: object) -> Block:
+    def _by_id(self, block_id: object, where: Vantage) -> Block:
         if isinstance(block_id, str):
             found = self._chain.block_of(block_id)
         elif isinstance(block_id, int) and not isinstance(block_id, bool):
@@ -69,7 +63,7 @@ class Views:
                 raise handler_error("GARBAGE_COLLECTED_BLOCK", gone, f"block {block_id} is no longer kept")
         else:
             raise parse_error("Failed parsing args: block_id is a height or a hash")
-        if found is None or found.height > self.head.height:
+        if found is None or found.height > where.head.height:
             raise unknown_block(block_id)
         return found
 
@@ -82,7 +76,7 @@ class Views:
                 "GARBAGE_COLLECTED_BLOCK", info, f"the state at block {block.height} is no longer kept"
             ) from None
 
-    async def query(self, params: object) -> Json:
+    async def query(self, params: object, where: Vantage) -> Json:
         given = named(params)
         kind = text(given, "request_type")
         readers = {
@@ -93,7 +87,8 @@ class Views:
         }
         if kind not in readers:
             raise parse_error(f"Failed parsing args: request_type is one of {', '.join(readers)}")
-        block = self._reference(given)
+        stale = where.strikes("stale_views") if "finality" in given else None
+        block = self._reference(given, where, 0 if stale is None else stale.number("blocks"))
         account_id = account(given, "account_id")
         if not is_account_id(account_id):
             raise invalid_account(account_id, block.height, block.hash)
@@ -157,10 +152,10 @@ class Views:
             raise handler_error("CONTRACT_EXECUTION_ERROR", info, ran)
         return {"result": list(ran.returned), "logs": ran.logs}
 
-    async def block(self, params: object) -> Json:
+    async def block(self, params: object, where: Vantage) -> Json:
         if isinstance(params, list) and len(params) == 1:
             params = {"block_id": params[0]}
-        block = self._reference(named(params))
+        block = self._reference(named(params), where)
         final = self._chain.block_at(self._chain.final_from(block.height)) or self._chain.earliest
         header = {
             "height": block.height,
@@ -183,14 +178,14 @@ class Views:
         }  # fmt: skip
         return {"author": "node0", "header": header, "chunks": [chunk]}
 
-    async def status(self, params: object) -> Json:
-        head, first, lag = self.head, self._chain.earliest, self._faults.value("lag_blocks")
+    async def status(self, params: object, where: Vantage) -> Json:
+        head, first = where.head, self._chain.earliest
         sync = {
             "latest_block_hash": head.hash,
             "latest_block_height": head.height,
             "latest_state_root": head.hash,
             "latest_block_time": _iso(head.timestamp),
-            "syncing": lag > 0,
+            "syncing": where.behind > 0,
             "earliest_block_hash": first.hash,
             "earliest_block_height": first.height,
             "earliest_block_time": _iso(first.timestamp),
@@ -205,10 +200,10 @@ class Views:
             "uptime_sec": int(self._clock.monotonic() - self._started),
         }
 
-    async def gas_price(self, params: object) -> Json:
+    async def gas_price(self, params: object, where: Vantage) -> Json:
         if isinstance(params, list):
             params = {"block_id": params[0] if params else None}
         block_id = named(params).get("block_id")
         if block_id is not None:
-            self._by_id(block_id)
+            self._by_id(block_id, where)
         return {"gas_price": str(self._chain.rules.gas_price)}

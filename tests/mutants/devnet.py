@@ -1,0 +1,30 @@
+"""Mutants of devnet's own protections: what tests of the processor rest on."""
+# ruff: noqa: E501 (pieces of source stand on one line each)
+
+from tests.mutants.mutant import Mutant, without
+
+RULES = "tests/rpc/test_devnet_fault_rules.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    without(
+        "devnet", "a-lost-transaction-comes", "services.devnet.rpc.transactions",
+        ("            self._chain.check(tx)\n            return\n        await self._chain.submit(tx)\n", "            self._chain.check(tx)\n        await self._chain.submit(tx)\n"),
+        tests=(f"{RULES}::test_a_lost_transaction_is_accepted_and_never_comes",),
+    ),
+    without(
+        "devnet", "a-node-that-forgot-excuses-the-nonce", "services.devnet.rpc.transactions",
+        ("                self._chain.check(tx)\n            return\n        if where", "                pass\n            return\n        if where"),
+        tests=(f"{RULES}::test_a_forgotten_transaction_was_known_and_its_nonce_is_used",),
+    ),
+    without(
+        "devnet", "a-held-receipt-runs-twice", "services.devnet.node.execute",
+        ('                work.queue.append({**item, "held_until": work.moment.height + wait})\n                return\n',
+         '                work.queue.append({**item, "held_until": work.moment.height + wait})\n'),
+        tests=(f"{RULES}::test_a_receipt_waits_on_a_congested_shard",),
+    ),
+    without(
+        "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
+        ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
+        tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),
+    ),
+)  # fmt: skip
