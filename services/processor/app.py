@@ -23,6 +23,7 @@ from services.common.rpc.clients.store import GrpcStore
 from services.common.rpc.clients.validator import GrpcValidator
 from services.common.rpc.coalesce import Coalescer
 from services.common.rpc.runtime import App, serve_app
+from services.processor.admission import Admission, check_token
 from services.processor.alerts import Alerts, Webhook
 from services.processor.config import ProcessorSettings, WorkSettings
 from services.processor.failures import Failures
@@ -30,6 +31,7 @@ from services.processor.follow import Follower
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
 from services.processor.ports import FirstSolver, Store
+from services.processor.secret_values import secret_of
 from services.processor.service import Batches, IntentProcessor
 from services.processor.servicer import ProcessorServicer
 from services.processor.webhook import open_webhook
@@ -154,6 +156,7 @@ async def running(made: Assembled) -> AsyncIterator[Callable[[], Awaitable[None]
 async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]:
     """A processor on the store, the validator and a NEAR node. Raises SettingError."""
     observe = Observe(service="processor")
+    token = check_token(secret_of("ADMIN_TOKEN", settings.admin_token, settings.admin_token_file))
     try:
         signer = KeyFileSigner.load(settings.signer_key_file, settings.signer_key_index)
     except KeyFileError as error:
@@ -182,6 +185,7 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
                 settings,
                 service_names=[SERVICE],
                 register=lambda server: add_ProcessorServiceServicer_to_server(servicer, server),
+                interceptors=[Admission(token, observe)],
                 observe=observe,
             ) as app,
         ):

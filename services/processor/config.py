@@ -64,6 +64,10 @@ class ProcessorSettings(WorkSettings, ServiceSettings):
         maximum=1 << 28,
         help="Largest request taken; answers may be 4 times it",
     )
+    admin_token: str | None = setting(
+        None, secret=True, help="Token that operators' calls need; without one only loopback is admitted"
+    )
+    admin_token_file: Path | None = setting(None, help="File that holds ADMIN_TOKEN")
     store_target: str = setting("127.0.0.1:50054", help="Address of the store")
     validator_target: str = setting("127.0.0.1:50052", help="Address of the validator")
     chain_url: str = setting("http://127.0.0.1:3030", help="NEAR JSON-RPC endpoint")

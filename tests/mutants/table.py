@@ -1,7 +1,18 @@
 """The mutants: which promise, what is taken out, which test must fail then."""
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
-from tests.mutants import contract, database, devnet, lists, messages, retention, signatures, store, tokens
+from tests.mutants import (
+    contract,
+    database,
+    devnet,
+    lists,
+    messages,
+    processor,
+    retention,
+    signatures,
+    store,
+    tokens,
+)
 from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -14,6 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *contract.MUTANTS,
     *devnet.MUTANTS,
     *tokens.MUTANTS,
+    *processor.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
         ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,16 @@ async def test_get_work_tells_who_signs_and_never_the_secret(suite: Suite) -> No
         key["public_key"],
     )
     assert key["private_key"] not in str(work)
+
+
+async def test_p09_a_processor_with_a_token_asks_for_it(suite: Suite) -> None:
+    suite.settings = replace(suite.settings, admin_token="operator-token-0123456789")
+    async with processor(suite) as app:
+        assert app.rpc is not None
+        async with grpc.aio.insecure_channel(app.rpc.address) as channel:
+            with pytest.raises(IntentError) as refused:
+                await call(ProcessorServiceStub(channel).GetWork, pb.GetWorkRequest())
+    assert refused.value.reason is Reason.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize(
