@@ -23,6 +23,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{RULES}::test_a_receipt_waits_on_a_congested_shard",),
     ),
     without(
+        "devnet", "a-failed-receipt-has-effects", "services.devnet.node.runtime",
+        ('count_receipt(state, body["actions"], (), failed=True)', 'count_receipt(state, body["actions"], run.logs, failed=False)'),
+        tests=("tests/unit/devnet/test_effects.py::test_a_call_that_changed_much_and_failed_has_no_effect",),
+    ),
+    without(
         "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
         ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
         tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),

@@ -150,7 +150,7 @@ async def test_outcomes_have_nears_shape(client: Client) -> None:
     events = [
         json.loads(log[11:])["event"] for out in result["receipts_outcome"] for log in out["outcome"]["logs"]
     ]
-    assert events == ["intent_executing", "intent_solved", "intent_completed"]
+    assert events == ["intent_executing", "intent_solved", "mt_mint", "intent_completed"]
     assert "receipts" not in await client.call("tx", [wanted, "relayer.near"])
 
 

@@ -28,10 +28,13 @@ def salt_is_valid(host: Host, salt: str) -> bool:
     return load(host, f"salt|{salt}") is not None
 
 
-def credit(host: Host, account_id: str, token: str, units: int) -> None:
-    """Book what a solver delivered. Nothing is taken from the input token: this contract holds no deposits."""
+def credit(host: Host, account_id: str, token: str, units: int, intent_id: str) -> None:
+    """Book what a solver delivered, with a NEP-245 event whose memo is the intent. Nothing is taken from the input
+    token: this contract holds no deposits."""
     key = f"b|{account_id}|{token}"
     save(host, key, str(min(int(load(host, key) or "0") + units, U128 - 1)))
+    minted = {"owner_id": account_id, "token_ids": [token], "amounts": [str(units)], "memo": intent_id}
+    event(host, "mt_mint", minted, standard="nep245")
 
 
 def _key_arg(args: Args) -> str:

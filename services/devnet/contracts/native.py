@@ -101,9 +101,9 @@ def save(host: Host, key: str, value: object) -> None:
     host.write(key, dumps(value))
 
 
-def event(host: Host, name: str, data: dict[str, object]) -> None:
-    """A NEP-297 event line of standard `intents`."""
-    body = {"standard": "intents", "version": "1.0.0", "event": name, "data": [data]}
+def event(host: Host, name: str, data: Mapping[str, object], standard: str = "intents") -> None:
+    """A NEP-297 event line."""
+    body = {"standard": standard, "version": "1.0.0", "event": name, "data": [data]}
     host.log("EVENT_JSON:" + dumps(body).decode())
 
 

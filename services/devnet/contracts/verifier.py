@@ -138,7 +138,7 @@ def on_solved(host: Host, args: Args) -> bool:
     given, reason = _outcome(host.promise_results(), kept["fields"][6])
     if reason is None:
         save(host, f"i|{intent_id}", {**kept, "status": COMPLETED, "output_amount": str(given)})
-        credit(host, kept["fields"][1], kept["fields"][5], given)
+        credit(host, kept["fields"][1], kept["fields"][5], given, intent_id)
         done = {"intent_id": intent_id, "solver_account": kept["solver_account"], "output_amount": str(given)}
         event(host, "intent_completed", done)
         return True

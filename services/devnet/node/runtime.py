@@ -4,12 +4,11 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orjson import loads
-
 from services.devnet.contracts.port import Engine, MethodNotFound, OutOfGas, Panic
+from services.devnet.node.counting import count_receipt
 from services.devnet.node.host import CallHost, child_id, receipt_view
 from services.devnet.node.keys import is_implicit
-from services.devnet.node.state import Overlay, count, get_json, pay, set_json
+from services.devnet.node.state import Overlay, get_json, pay, set_json
 from services.devnet.node.troubles import OUT_OF_GAS, NoTroubles, Troubles
 
 ACTION_GAS: Final = 223_182_562_500
@@ -93,6 +92,7 @@ class Runtime:
             status = {"Failure": {"ActionError": failure.kind}}
             made = self._refund(receipt, run)
             data = [self._data(receipt, out, None) for out in body["output_data_receivers"]]
+            count_receipt(state, body["actions"], (), failed=True)
         else:
             state.merge(scratch)
             if isinstance(run.value, int):
@@ -110,7 +110,7 @@ class Runtime:
                 )
                 for promised in run.promises
             ]
-            self._count(state, receipt, run)
+            count_receipt(state, body["actions"], run.logs, failed=False)
         if receipt["predecessor_id"] != "system":
             pay(state, body["signer_id"], -run.gas * self._price)
         outcome = outcome_view(
@@ -137,19 +137,6 @@ class Runtime:
             body["signer_public_key"], self._price, [{"Transfer": {"deposit": str(total)}}], [], [],
         )  # fmt: skip
         return [refund]
-
-    def _count(self, state: Overlay, receipt: Json, run: "_Run") -> None:
-        """Successes per method, and per intent those that changed it (as the contract's own events say)."""
-        for action in receipt["receipt"]["Action"]["actions"]:
-            if not (isinstance(action, dict) and "FunctionCall" in action):
-                continue
-            method = action["FunctionCall"]["method_name"]
-            count(state, f"method|{method}")
-            for line in run.logs:
-                if line.startswith("EVENT_JSON:"):
-                    for item in loads(line[11:]).get("data", []):
-                        if "intent_id" in item:
-                            count(state, f"intent|{item['intent_id']}|{method}")
 
     def view(
         self, state: Overlay, account_id: str, method: str, args: bytes, moment: Moment

@@ -7,6 +7,7 @@ from orjson import loads
 
 from services.devnet.faults import Faults, read_rule
 from services.devnet.node.chain import Chain
+from services.devnet.node.counting import effects
 from services.devnet.rpc.errors import parse_error
 
 Json = dict[str, Any]
@@ -19,6 +20,7 @@ class Control:
         self._faults = faults
         self.methods: Final[dict[str, Callable[[object], Awaitable[Json]]]] = {
             "devnet_counts": self.counts,
+            "devnet_effects": self.effects,
             "devnet_faults": self.set_faults,
             "devnet_fault_add": self.add_faults,
             "devnet_fault_list": self.list_faults,
@@ -41,6 +43,21 @@ class Control:
                 case [_, "intent", intent_id, method]:
                     intents.setdefault(intent_id, {})[method] = loads(value)
         return {"methods": methods, "intents": intents}
+
+    async def effects(self, params: object) -> Json:
+        """`{intent_ids?, finality?}` -> `{block_height, intents: {id: {steps, calls}}}`, see `node/counting.py`.
+
+        Without ids all intents there are; an id nobody used has zeros. `finality` is `optimistic` or `final`.
+        """
+        given = params if isinstance(params, dict) else {}
+        ids, finality = given.get("intent_ids"), given.get("finality", "optimistic")
+        if ids is not None and not (isinstance(ids, list) and all(isinstance(one, str) for one in ids)):
+            raise parse_error("Failed parsing args: intent_ids is not a list of texts")
+        if finality not in ("optimistic", "final"):
+            raise parse_error("Failed parsing args: finality is optimistic or final")
+        height = self._chain.final_height if finality == "final" else self._chain.head.height
+        found = effects(self._chain.state.at(height), None if ids is None else frozenset(ids))
+        return {"block_height": height, "intents": found}
 
     async def set_faults(self, params: object) -> Json:
         """`{fault: number, …}` changes those; the answer is all of them. `{}` only asks."""

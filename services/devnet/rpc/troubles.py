@@ -1,9 +1,10 @@
 """Faults as the chain's troubles, and as the Solver's."""
 
 from services.devnet.faults import Faults, Occasion, Rule
+from services.devnet.node.counting import intents_in
 from services.devnet.node.transaction import SignedTransaction
 from services.devnet.node.troubles import OUT_OF_GAS
-from services.devnet.rpc.vantage import intents_in, occasion_of
+from services.devnet.rpc.vantage import occasion_of
 
 
 class FaultyChain:

@@ -5,36 +5,16 @@ import binascii
 from collections.abc import Iterable
 from typing import Any, Final
 
-from orjson import JSONDecodeError, loads
-
 from services.devnet.faults import Faults, Occasion, Rule
 from services.devnet.node import transaction
 from services.devnet.node.borsh import BorshError
 from services.devnet.node.chain import Chain
+from services.devnet.node.counting import intents_in
 from services.devnet.node.records import Block
 from services.devnet.node.transaction import FunctionCall, SignedTransaction
 
 SENDS: Final = frozenset({"send_tx", "broadcast_tx_async", "broadcast_tx_commit"})
 _LOOKS: Final = frozenset({"tx", "EXPERIMENTAL_tx_status"})
-_LONGEST: Final = 1 << 16
-"""Bytes of arguments that are searched for an intent."""
-
-
-def intents_in(args: bytes) -> tuple[str, ...]:
-    """Ids of the intents that a call's JSON arguments name. Never raises: what is no JSON names none."""
-    if len(args) > _LONGEST:
-        return ()
-    try:
-        given = loads(args)
-    except JSONDecodeError:
-        return ()
-    if not isinstance(given, dict):
-        return ()
-    found: list[object] = [given.get("intent_id"), given.get("id")]
-    intent = given.get("intent")
-    if isinstance(intent, dict):
-        found.append(intent.get("id"))
-    return tuple(dict.fromkeys(one for one in found if isinstance(one, str)))
 
 
 def occasion_of(tx: SignedTransaction, *, node: str = "", rpc: str = "") -> Occasion:
