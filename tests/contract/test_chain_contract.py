@@ -221,12 +221,28 @@ async def test_views_of_the_verifier_are_answered_in_order(kit: Kit, args: dict[
 
 
 async def test_a_message_is_tried_and_the_contracts_words_come_back(kit: Kit, args: dict[str, Any]) -> None:
-    trial = Simulation(signed_from_json(args["signed"]))
-    (before,) = await kit.chain.views([trial])
+    wallet, nonce = Wallet("chain contract"), base64.b64decode(args["signed"]["payload"]["nonce"])
+    bodies = [
+        wallet.sign_plain(wallet.fields(id="another"), nonce=nonce),
+        wallet.sign_plain(
+            wallet.fields(id=args["intent"]["id"], input_amount="7"), nonce=b"another nonce".ljust(32)
+        ),
+    ]
+    trials = [
+        Simulation(signed_from_json(one))
+        for one in (args["signed"], *(body["signed_data"] for body in bodies))
+    ]
+    before = await kit.chain.views(trials)
     await kit.end(await kit.sign("verify_signed_intent", args))
-    (after,) = await kit.chain.views([trial])
-    values = [None if isinstance(one, IntentError) else one.value for one in (before, after)]
-    assert values == ["", "nonce was already used"]
+    after = await kit.chain.views(trials)
+    values = [
+        [None if isinstance(one, IntentError) else one.value for one in answers]
+        for answers in (before, after)
+    ]
+    # the same message again is verified already, which is as good
+    assert values[0] == ["", "", ""]
+    assert values[1][:2] == ["", "nonce was already used"]
+    assert "kept with another content" in str(values[1][2])
 
 
 async def test_intents_come_in_the_order_asked(kit: Kit, args: dict[str, Any]) -> None:

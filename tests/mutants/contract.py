@@ -12,6 +12,21 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(AGREE,),
     ),
     without(
+        "P9", "the-contract-takes-any-address-of-ton", "services.devnet.contracts.ton",
+        ("if len(raw) != 36 or raw[0] not in _TAGS or _crc16(raw) != 0:", "if len(raw) != 36 or raw[0] not in _TAGS:"),
+        tests=("tests/unit/devnet/test_ton.py::test_p09_what_is_no_address_is_refused",),
+    ),
+    without(
+        "P9", "a-simulation-forgets-nonces", "services.devnet.contracts.simulation",
+        ("        return self._written[key] if key in self._written else self._host.read(key)\n", "        return self._host.read(key)\n"),
+        tests=("tests/unit/devnet/test_simulation.py::test_messages_are_tried_one_after_the_other",),
+    ),
+    without(
+        "P9", "a-simulation-while-paused", "services.devnet.contracts.verifier",
+        ("    refuse_paused(host)\n    return simulate(", "    return simulate("),
+        tests=("tests/unit/devnet/test_simulation.py::test_p09_a_trial_says_what_the_call_says",),
+    ),
+    without(
         "P9", "the-contract-takes-a-high-s", "services.devnet.crypto.weierstrass",
         ("0 < s <= curve.n // 2 and curve.has(key)", "0 < s < curve.n and curve.has(key)"),
         tests=("tests/unit/devnet/test_crypto.py::test_p09_nothing_else_holds[p256]",),

@@ -46,6 +46,16 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{_STANDARDS}::test_p09_the_account_is_the_one_the_key_derives_or_has_registered_it[erc191-secp256k1]",),
     ),
     without(
+        "P9", "the-validator-takes-another-network", "services.validator.rules.terms",
+        ("    if case.message.network != case.book.network:\n", "    if case.message.network is None:\n"),
+        tests=("tests/differential/test_differential.py::test_p09_validator_and_contract_agree_about_every_message",),
+    ),
+    without(
+        "P9", "client-data-of-any-depth", "services.validator.rules.signature",
+        ("    if case.client_too_deep:\n        case.add(", "    if False:\n        case.add("),
+        tests=("tests/unit/validator/test_rules.py::test_p10_every_rule_is_needed",),
+    ),
+    without(
         "P9", "a-timestamp-after-the-deadline", "services.validator.rules.signature",
         (" and payload.timestamp_ns > until:\n", " and payload.timestamp_ns < 0:\n"),
         tests=(f"{_STANDARDS}::test_p09_a_timestamp_of_ton_connect_may_be_the_deadline_and_no_later",),

@@ -6,7 +6,7 @@ from orjson import dumps, loads
 
 from services.devnet.contracts import plain, signed
 from services.devnet.contracts.admin import ADMIN, refuse_paused
-from services.devnet.contracts.admission import ADMISSION, admit, check_nonce
+from services.devnet.contracts.admission import admit, check_nonce
 from services.devnet.contracts.ledger import LEDGER, credit, use_nonce
 from services.devnet.contracts.native import (
     Args,
@@ -20,6 +20,8 @@ from services.devnet.contracts.native import (
     text_arg,
 )  # fmt: skip
 from services.devnet.contracts.port import TGAS, Host, Panic
+from services.devnet.contracts.signed import Signed
+from services.devnet.contracts.simulation import simulate
 
 VERIFIED: Final = "verified"
 EXECUTING: Final = "executing"
@@ -90,18 +92,34 @@ def verify_intent(host: Host, args: Args) -> bool:
 def verify_signed_intent(host: Host, args: Args) -> bool:
     """`{intent, signed}` from anyone -> true: the user's signature is checked here."""
     refuse_paused(host)
-    intent = plain.read(args.get("intent"))
+    _act(host, args.get("signed"), plain.read(args.get("intent")))
+    return True
+
+
+def _act(host: Host, body: object, intent: plain.Plain | None) -> tuple[Signed, int, bool]:
+    """Verifies `intent` by the signed message in `body`; None stands for the message's own. The message, its deadline
+    in Unix ns, and whether it was not verified yet. Raises Panic."""
     host.burn(210_000_000_000)
-    message = signed.read(args.get("signed"))
+    message = signed.read(body)
+    if intent is None:
+        if isinstance(message.intent, Panic):
+            raise message.intent
+        intent = message.intent
     deadline = admit(host, message, intent)
     kept = _kept(host, intent.id)
     if kept is not None:
         _require_same(kept, intent)
-        return True
+        return message, deadline, False
     check_nonce(host, message, deadline)
     use_nonce(host, message.signer_id, message.nonce)
     _verify(host, intent, deadline, "signature")
-    return True
+    return message, deadline, True
+
+
+def simulate_intents(host: Host, args: Args) -> dict[str, Any]:
+    """`{signed: [MultiPayload, …]}` -> what verify_signed_intent would do with them, as `simulate` tells it."""
+    refuse_paused(host)
+    return simulate(host, args, lambda trial, body: _act(trial, body, None))
 
 
 def verify_and_solve(host: Host, args: Args) -> Later:
@@ -219,11 +237,11 @@ def get_intent(host: Host, args: Args) -> dict[str, object] | None:
 METHODS: Final[dict[str, Method]] = {
     **ADMIN,
     **LEDGER,
-    **ADMISSION,
     "verify_intent": Method(verify_intent, gas=1_900_000_000_000),
     "verify_signed_intent": Method(verify_signed_intent, gas=3_200_000_000_000),
     "verify_and_solve": Method(verify_and_solve, gas=2_700_000_000_000),
     "on_solved": Method(on_solved, gas=1_400_000_000_000),
+    "simulate_intents": Method(simulate_intents, view=True),
     "remove_verified_intent": Method(remove_verified_intent),
     "get_intent_status": Method(get_intent_status, view=True),
     "is_intent_verified": Method(is_intent_verified, view=True),

@@ -205,6 +205,13 @@ class FakeChain:
                 return 0
             case Simulation(signed):
                 assert isinstance(signed.payload, Nep413Payload)
+                kept = self.kept.get(json.loads(signed.payload.message)["intents"][0]["id"])
+                if kept is not None:
+                    return (
+                        ""
+                        if kept["message"] == signed.payload.message
+                        else "intent is kept with another content"
+                    )
                 used = base64.b64encode(signed.payload.nonce).decode() in self.used
                 return "nonce was already used" if used else ""
             case IsRegistered():
