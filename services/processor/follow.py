@@ -90,7 +90,9 @@ class Follower:
         if seen.block_height < first_height + DEAD_MARGIN:
             return None
         again = await self.chain.outcome(tx.hash, tx.signer_id)
-        if again.state is not TxState.UNKNOWN or (tx.purpose != VERIFY and seen.status == "executing"):
+        if again.state is not TxState.UNKNOWN or again.block_height < first_height + DEAD_MARGIN:
+            return None
+        if tx.purpose != VERIFY and seen.status == "executing":
             return None
         proof = evidence(
             key=passed.key, nonce=tx.nonce, passed_at=first_height, block_height=seen.block_height,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from services.common.chain.port import ChainIntent, TxOutcome, TxState
+from services.common.chain.port import ChainIntent, Failure, TxOutcome, TxState
 from services.common.clock import to_ns
 from services.common.domain.intent import (
     ChainTransaction,
@@ -32,6 +32,9 @@ SIGNED: Final = "signed"
 SUCCESS: Final = "success"
 FAILURE: Final = "failure"
 DEAD: Final = "dead"
+
+NOT_THE_INTENTS: Final = frozenset({Failure.LOW_BALANCE, Failure.NO_CONTRACT})
+"""Kinds of failure that say nothing of the intent: no money to pay with, nobody there to ask."""
 
 MAX_EVIDENCE: Final = 4096
 """Bytes of an evidence text."""
@@ -115,7 +118,10 @@ def _verify_again(record: IntentRecord, at: Mapping[str, Any]) -> Decision:
 def too_many_attempts(record: IntentRecord, limit: int) -> ErrorDetails | None:
     """Set once `limit` solves ended in failed receipts. The contract counts solvers' failures alone: without
     this a call it refuses would be paid for again and again."""
-    failed = [tx for tx in record.transactions if tx.purpose == SOLVE and tx.status == FAILURE]
+    failed = [
+        tx for tx in record.transactions
+        if tx.purpose == SOLVE and tx.status == FAILURE and not transient(tx.evidence)
+    ]  # fmt: skip
     if len(failed) < limit:
         return None
     return _fail(
@@ -165,7 +171,11 @@ def settled(tx: SignedTransaction, outcome: TxOutcome) -> SignedTransaction:
         gas_used=outcome.gas_used,
         total_cost=outcome.total_cost,
         evidence=evidence(
-            block_height=outcome.block_height, answer=outcome.value, failure=failure, logs=outcome.logs[-8:]
+            block_height=outcome.block_height,
+            answer=outcome.value,
+            failure=failure,
+            failure_kind=outcome.failure_kind,
+            logs=outcome.logs[-8:],
         ),
     )
 
@@ -216,8 +226,11 @@ def refusal(verdict: Verdict) -> ErrorDetails:
 
 
 def transient(text: str) -> bool:
-    """Whether a failed receipt speaks of the contract's state, not of the intent: worth another try."""
-    return "paused" in _failure_of(text)
+    """Whether a failed receipt speaks of the contract's state, or of the relayer's, not of the intent: worth another
+    try."""
+    parsed = _parsed(text)
+    kind = parsed.get("failure_kind") if isinstance(parsed, dict) else None
+    return kind in NOT_THE_INTENTS or "paused" in _failure_of(text)
 
 
 def last_failure(record: IntentRecord) -> dict[str, Any]:

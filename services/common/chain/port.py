@@ -17,7 +17,8 @@ class BroadcastResult(StrEnum):
     UNKNOWN = "unknown"  # time-out, lost connection, node trouble: the same bytes go out again
     NONCE_TAKEN = "nonce_taken"  # the access key's nonce is past this one: look it up by hash
     EXPIRED = "expired"  # its block hash aged out: look it up by hash
-    REFUSED = "refused"  # cannot be included now (balance, key missing): nothing of it is on chain yet
+    REFUSED = "refused"  # cannot be included now (key missing, never valid): nothing of it is on chain yet
+    LOW_BALANCE = "low_balance"  # the signer cannot pay for it now: nothing of it is on chain yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,24 @@ class TxState(StrEnum):
     FAILED = "failed"  # every receipt outcome final, and it failed
 
 
+class Failure(StrEnum):
+    """Of what a failed transaction's last receipt speaks. Only the contract's own word is about the intent."""
+
+    CONTRACT = "contract"  # the contract ran and refused
+    OUT_OF_GAS = "out_of_gas"
+    LOW_BALANCE = "low_balance"  # an account that pays cannot
+    NO_CONTRACT = "no_contract"  # not there, cannot be run, or has no such method
+    OTHER = "other"  # anything else, and what no table holds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TxOutcome:
     """What became of a transaction. `gas_used` and `total_cost` (yoctoNEAR) are sums over all receipts.
 
-    `value` is the decoded return value (JSON) of a success; `failure` the chain's own words of a failure;
-    `logs` are all log lines of all receipts in order; `block_height` the highest block seen.
+    `value` is the decoded return value (JSON) of a success; `failure` the chain's own words of a failure and
+    `failure_kind` of what they speak; `logs` are all log lines of all receipts in order. `block_height` is the highest
+    block seen; for UNKNOWN the final block up to which the node that does not know it has everything, 0 where it did
+    not say.
     """
 
     state: TxState
@@ -50,6 +63,7 @@ class TxOutcome:
     total_cost: int = 0
     value: Any = None
     failure: str = ""
+    failure_kind: Failure | None = None
     logs: tuple[str, ...] = ()
     block_height: int = 0
 
@@ -66,6 +80,25 @@ class ChainIntent:
     kept: Mapping[str, Any] | None
     block_height: int
     block_timestamp_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """`hash` as the chain writes it."""
+
+    hash: str
+    height: int
+    timestamp_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What an account holds at a final block, in the smallest unit of the chain's own token; `spendable` is what is
+    left beside what it must keep."""
+
+    total: int
+    spendable: int
+    block_height: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,22 +136,38 @@ class Signer(Protocol):
 
 
 class Chain(Protocol):
-    """Calls raise IntentError DEPENDENCY_UNAVAILABLE or DEADLINE_EXCEEDED when no node answers."""
+    """Calls raise IntentError DEPENDENCY_UNAVAILABLE or DEADLINE_EXCEEDED when no node answers.
+
+    An error whose metadata has `again` = "no" is the chain's own answer, not a node's trouble: another node would
+    say the same.
+    """
 
     async def network(self) -> str:
         """chain_id, such as "localnet"."""
         ...
 
+    async def block(self, at: int | str | None = None) -> Block | None:
+        """The final block, or the one of a height or hash; None where the node does not have that one."""
+        ...
+
     async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
-        """Verifier views at a final block, in the order asked."""
+        """Verifier views at one final block for all, in the order asked."""
         ...
 
     async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
-        """get_intent_status and get_intent of the Verifier at a final block, in the order asked."""
+        """get_intent_status and get_intent of the Verifier at one final block for all, in the order asked."""
         ...
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         """The key at the final block. Raises IntentError PERMISSION_DENIED if the account has no such key."""
+        ...
+
+    async def balance(self, account_id: str) -> Balance:
+        """What the account holds at the final block. Raises IntentError PERMISSION_DENIED if there is none."""
+        ...
+
+    async def gas_price(self) -> int:
+        """Price of a unit of gas now, in the smallest unit of the chain's own token."""
         ...
 
     def prepare(

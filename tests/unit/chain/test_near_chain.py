@@ -1,5 +1,6 @@
 """The NEAR adapter against a scripted node: finality, sums, views, unknown told from failed."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -19,6 +20,7 @@ from services.common.domain.views import (
     IsValidSalt,
 )
 from services.common.errors import IntentError, Reason
+from tests.harness.wait import eventually
 from tests.unit.chain.scripted import Scripted
 
 
@@ -45,7 +47,7 @@ def status(value: object, *, reached: str = "FINAL", receipts: Any = None) -> di
     return {
         "final_execution_status": reached,
         "status": value,
-        "transaction_outcome": ran("tx", gas=1, cost=10, then=("r1",)),
+        "transaction_outcome": ran("h", gas=1, cost=10, then=("r1",)),
         "receipts_outcome": outcomes if receipts is None else receipts,
     }
 
@@ -146,6 +148,7 @@ def view(values: dict[str, Any]) -> Any:
 
 async def test_views_are_asked_at_a_final_block_and_answered_in_order() -> None:
     node = Scripted({
+        "block": block,
         "query": view({
             "has_public_key": True, "is_nonce_used": NearError("HANDLER_ERROR", "UNAVAILABLE_SHARD"),
             "current_salt": "01020304", "is_valid_salt": False,
@@ -162,12 +165,12 @@ async def test_views_are_asked_at_a_final_block_and_answered_in_order() -> None:
     assert isinstance(nonce, IntentError) and nonce.reason is Reason.DEPENDENCY_UNAVAILABLE
     assert not isinstance(salt, IntentError) and salt.value == b"\1\2\3\4"
     assert not isinstance(valid, IntentError) and valid.value is False
-    sent = {
-        params["method_name"]: json.loads(base64.b64decode(params["args_base64"])) for _, params in node.asked
-    }
+    (first, *views) = node.asked
+    assert first == ("block", {"finality": "final"})
+    sent = {params["method_name"]: json.loads(base64.b64decode(params["args_base64"])) for _, params in views}
     assert sent["is_nonce_used"] == {"account_id": "a.near", "nonce": base64.b64encode(b"\0" * 32).decode()}
     assert sent["is_valid_salt"] == {"salt": "61626364"}
-    assert all(params["finality"] == "final" for _, params in node.asked)
+    assert all(params["block_id"] == "final" for _, params in views)
 
 
 async def test_balances_and_registrations_are_views_like_others() -> None:
@@ -192,7 +195,7 @@ async def test_balances_and_registrations_are_views_like_others() -> None:
         )
         return view({params["method_name"]: answer})(params)
 
-    node = Scripted({"query": query})
+    node = Scripted({"block": block, "query": query})
     asked = [
         BalanceOf("a.near", "nep141:usdc.near"),
         *(IsRegistered(contract, "a.near") for contract in values),
@@ -201,9 +204,10 @@ async def test_balances_and_registrations_are_views_like_others() -> None:
     told = [one.reason if isinstance(one, IntentError) else one.value for one in answers]
     away = Reason.DEPENDENCY_UNAVAILABLE
     assert told == [2**128 - 1, True, False, False, False, away, away]
-    sent = [json.loads(base64.b64decode(params["args_base64"])) for _, params in node.asked]
+    views = [params for method, params in node.asked if method == "query"]
+    sent = [json.loads(base64.b64decode(params["args_base64"])) for params in views]
     assert {"account_id": "a.near", "token_id": "nep141:usdc.near"} in sent
-    assert {params["account_id"] for _, params in node.asked} == {"verifier.near", *values}
+    assert {params["account_id"] for params in views} == {"verifier.near", *values}
 
 
 @pytest.mark.parametrize("value", [None, 5, "05", "-1", "1e3", str(10**39), True])
@@ -243,6 +247,86 @@ async def test_an_intent_the_contract_does_not_know_costs_one_view() -> None:
     (found,) = await NearChain(node, "verifier.near").intents(["a"])
     assert not isinstance(found, IntentError) and (found.status, found.kept) == (None, None)
     assert [method for method, _ in node.asked] == ["block", "query"]
+
+
+async def test_a_lone_view_needs_no_block_beforehand() -> None:
+    node = Scripted({"query": view({"current_salt": "01020304"})})
+    (salt,) = await NearChain(node, "verifier.near").views([CurrentSalt()])
+    assert not isinstance(salt, IntentError) and salt.block_height == 20
+    assert [params["finality"] for _, params in node.asked] == ["final"]
+
+
+async def test_the_same_view_asked_at_once_goes_once() -> None:
+    node = Scripted({"block": block, "query": view({"current_salt": "01020304", "is_valid_salt": True})})
+    near = NearChain(node, "verifier.near")
+    alone = await asyncio.gather(*(near.views([CurrentSalt()]) for _ in range(9)))
+    assert len(alone) == 9 and len(node.asked) == 1
+    node.asked.clear()
+    await asyncio.gather(*(near.views([CurrentSalt(), IsValidSalt(b"abcd")]) for _ in range(9)))
+    assert sorted(method for method, _ in node.asked) == ["block", "query", "query"]
+
+
+async def test_who_asks_while_a_call_is_under_way_gets_a_newer_answer() -> None:
+    """What is final now may have changed since that call began: only calls that have not begun are shared."""
+    held, salts = asyncio.Event(), iter(["00000001", "00000002"])
+
+    class Slow(Scripted):
+        async def call(self, method: str, params: object, *, timeout: float = 5.0) -> Any:
+            answer = view({"current_salt": next(salts)})(params)
+            self.asked.append((method, params))
+            await held.wait()
+            return answer
+
+    node = Slow({})
+    near = NearChain(node, "verifier.near")
+    first = asyncio.create_task(near.views([CurrentSalt()]))
+    await eventually(lambda: bool(node.asked))
+    later = [asyncio.create_task(near.views([CurrentSalt()])) for _ in range(5)]
+    await asyncio.sleep(0)
+    held.set()
+    (old,), *new = [await task for task in (first, *later)]
+    assert not isinstance(old, IntentError) and old.value == b"\0\0\0\1"
+    assert {one.value for (one,) in new if not isinstance(one, IntentError)} == {b"\0\0\0\2"}
+    assert len(node.asked) == 2
+
+
+async def test_a_caller_that_gives_up_ends_nobody_elses_call() -> None:
+    held = asyncio.Event()
+
+    class Slow(Scripted):
+        async def call(self, method: str, params: object, *, timeout: float = 5.0) -> Any:
+            await held.wait()
+            return view({"current_salt": "01020304"})(params)
+
+    near = NearChain(Slow({}), "verifier.near")
+    first, second = (asyncio.create_task(near.views([CurrentSalt()])) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    held.set()
+    (salt,) = await second
+    assert not isinstance(salt, IntentError) and first.cancelled()
+
+
+async def test_p04_a_hash_that_is_unknown_is_so_up_to_a_final_block_seen_before() -> None:
+    """What proves a transaction dead: the node had that block when it still did not know the hash."""
+    absent = NearError("HANDLER_ERROR", "UNKNOWN_TRANSACTION")
+    node = Scripted({"block": block, "EXPERIMENTAL_tx_status": lambda _: absent})
+    found = await NearChain(node, "verifier.near").outcome("h", "s.near")
+    assert (found.state, found.block_height) == (TxState.UNKNOWN, 20)
+    assert [method for method, _ in node.asked][-2:] == ["block", "EXPERIMENTAL_tx_status"]
+    late = Scripted({"block": block, "EXPERIMENTAL_tx_status": [absent, status(SUCCESS)]})
+    assert (await NearChain(late, "verifier.near").outcome("h", "s.near")).state is TxState.SUCCEEDED
+
+
+async def test_what_is_spendable_leaves_what_storage_holds() -> None:
+    account = {"amount": str(5 * 10**24), "locked": "0", "storage_usage": 100_000, "block_height": 20}
+    near = chain(query=account, gas_price={"gas_price": "100000000"})
+    found = await near.balance("r.near")
+    assert (found.total, found.spendable, found.block_height) == (5 * 10**24, 4 * 10**24, 20)
+    assert await near.gas_price() == 10**8
+    with pytest.raises(IntentError) as refused:
+        await chain(query=NearError("HANDLER_ERROR", "UNKNOWN_ACCOUNT")).balance("r.near")
+    assert refused.value.reason is Reason.PERMISSION_DENIED
 
 
 async def test_a_missing_access_key_is_said_plainly() -> None:

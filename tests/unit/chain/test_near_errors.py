@@ -3,6 +3,9 @@
 import pytest
 
 from services.common.chain.near.errors import (
+    ACCESS_KEY,
+    ACTION,
+    FUNCTION_CALL,
     HANDLER,
     INVALID_TRANSACTION,
     OTHER,
@@ -11,63 +14,126 @@ from services.common.chain.near.errors import (
     NearError,
     advice,
     broadcast_result,
+    failure_of,
     near_error,
     panic_of,
 )
-from services.common.chain.port import BroadcastResult
+from services.common.chain.port import BroadcastResult, Failure
 
-CAUSES = [
-    "UNKNOWN_BLOCK",
-    "GARBAGE_COLLECTED_BLOCK",
-    "INVALID_ACCOUNT",
-    "UNKNOWN_ACCOUNT",
-    "UNKNOWN_ACCESS_KEY",
-    "UNAVAILABLE_SHARD",
-    "NO_SYNCED_BLOCKS",
-    "NO_CONTRACT_CODE",
-    "TOO_LARGE_CONTRACT_STATE",
-    "CONTRACT_EXECUTION_ERROR",
-    "INVALID_TRANSACTION",
-    "UNKNOWN_TRANSACTION",
-    "DOES_NOT_TRACK_SHARD",
-    "REQUEST_ROUTED",
-    "TIMEOUT_ERROR",
-]
-"""nearcore `chain/jsonrpc-primitives`, every cause of a HANDLER_ERROR."""
+PROTOCOLS = """
+UNKNOWN_BLOCK GARBAGE_COLLECTED_BLOCK INVALID_ACCOUNT UNKNOWN_ACCOUNT UNKNOWN_ACCESS_KEY UNAVAILABLE_SHARD
+NO_SYNCED_BLOCKS NO_CONTRACT_CODE TOO_LARGE_CONTRACT_STATE CONTRACT_EXECUTION_ERROR INVALID_TRANSACTION
+UNKNOWN_TRANSACTION DOES_NOT_TRACK_SHARD REQUEST_ROUTED TIMEOUT_ERROR
+"""
+"""The causes of a HANDLER_ERROR that NEAR's documentation lists for the methods used here."""
 
-INVALID = [
-    "InvalidAccessKeyError",
-    "InvalidSignerId",
-    "SignerDoesNotExist",
-    "InvalidNonce",
-    "NonceTooLarge",
-    "InvalidReceiverId",
-    "InvalidSignature",
-    "NotEnoughBalance",
-    "LackBalanceForState",
-    "CostOverflow",
-    "InvalidChain",
-    "Expired",
-    "ActionsValidation",
-    "TransactionSizeExceeded",
-    "InvalidTransactionVersion",
-    "StorageError",
-    "ShardCongested",
-    "ShardStuck",
-]
+NEARCORE = """
+NOT_SYNCED_YET IO_ERROR UNREACHABLE INTERNAL_ERROR NO_GLOBAL_CONTRACT_CODE UNKNOWN_GAS_KEY
+"""
+"""nearcore `chain/jsonrpc-primitives/src/types/{query,blocks,transactions}.rs`: what they name beside these."""
+
+INVALID = """
+InvalidAccessKeyError InvalidSignerId SignerDoesNotExist InvalidNonce NonceTooLarge InvalidReceiverId InvalidSignature
+NotEnoughBalance LackBalanceForState CostOverflow InvalidChain Expired ActionsValidation TransactionSizeExceeded
+InvalidTransactionVersion StorageError ShardCongested ShardStuck InvalidNonceIndex NotEnoughGasKeyBalance
+NotEnoughBalanceForDeposit
+"""
 """nearcore `core/primitives/src/errors.rs`, every InvalidTxError."""
 
+KEY = """
+AccessKeyNotFound ReceiverMismatch MethodNameMismatch RequiresFullAccess NotEnoughAllowance DepositWithFunctionCall
+"""
+"""The same file, every InvalidAccessKeyError."""
 
-def test_every_cause_of_a_handler_error_is_in_the_table() -> None:
-    assert set(CAUSES) <= HANDLER.keys()
+VALIDATION = """
+DeleteActionMustBeFinal TotalPrepaidGasExceeded TotalNumberOfActionsExceeded AddKeyMethodNamesNumberOfBytesExceeded
+AddKeyMethodNameLengthExceeded IntegerOverflow InvalidAccountId ContractSizeExceeded
+FunctionCallMethodNameLengthExceeded FunctionCallArgumentsLengthExceeded UnsuitableStakingKey
+FunctionCallZeroAttachedGas DelegateActionMustBeOnlyOne UnsupportedProtocolFeature
+InvalidDeterministicStateInitReceiver DeterministicStateInitKeyLengthExceeded
+DeterministicStateInitValueLengthExceeded
+"""
+"""The same file, every ActionsValidationError."""
+
+ACTIONS = """
+AccountAlreadyExists AccountDoesNotExist CreateAccountOnlyByRegistrar CreateAccountNotAllowed ActorNoPermission
+DeleteKeyDoesNotExist AddKeyAlreadyExists DeleteAccountStaking LackBalanceForState TriesToUnstake TriesToStake
+InsufficientStake FunctionCallError NewReceiptValidationError OnlyImplicitAccountCreationAllowed
+DeleteAccountWithLargeState NonRefundableTransferToExistingAccount DelegateActionInvalidSignature
+DelegateActionSenderDoesNotMatchTxReceiver DelegateActionExpired DelegateActionAccessKeyError
+DelegateActionInvalidNonce DelegateActionNonceTooLarge GlobalContractDoesNotExist GasKeyDoesNotExist
+InsufficientGasKeyBalance GasKeyBalanceTooHigh
+"""
+"""The same file, every ActionErrorKind."""
+
+CALLS = """
+CompilationError LinkError MethodResolveError WasmTrap WasmUnknownError HostError _EVMError ExecutionError
+"""
+"""The same file, every FunctionCallError."""
 
 
-def test_every_kind_of_invalid_transaction_is_in_the_table() -> None:
-    assert set(INVALID) == INVALID_TRANSACTION.keys()
+def test_every_error_that_nearcore_names_is_in_the_table() -> None:
+    """And nothing else is: a name that no node says would be a guess."""
+    assert {*PROTOCOLS.split(), *NEARCORE.split()} == HANDLER.keys()
+    assert {"REQUEST_VALIDATION_ERROR", "PARSE_ERROR", "METHOD_NOT_FOUND", "INTERNAL_ERROR"} == OTHER.keys()
+    assert set(INVALID.split()) == INVALID_TRANSACTION.keys()
+    assert set(KEY.split()) == ACCESS_KEY.keys()
+    assert set(ACTIONS.split()) == ACTION.keys()
+    assert set(CALLS.split()) == FUNCTION_CALL.keys()
 
 
-def test_the_other_names_are_in_the_table() -> None:
-    assert {"REQUEST_VALIDATION_ERROR", "PARSE_ERROR", "INTERNAL_ERROR"} <= OTHER.keys()
+@pytest.mark.parametrize("kind", VALIDATION.split())
+def test_bytes_with_invalid_actions_are_signed_anew_whatever_was_wrong(kind: str) -> None:
+    for form in (kind, {kind: {"limit": 1}}):
+        error = invalid({"ActionsValidation": form})
+        assert (advice(error), broadcast_result(error)) == (Advice.RE_SIGN, BroadcastResult.REFUSED)
+
+
+def action(kind: object) -> object:
+    return {"ActionError": {"index": 0, "kind": kind}}
+
+
+@pytest.mark.parametrize(
+    ("failure", "means", "speaks_of"),
+    [
+        (
+            action({"FunctionCallError": {"ExecutionError": "Smart contract panicked: no"}}),
+            Advice.FINAL,
+            Failure.CONTRACT,
+        ),
+        (
+            action({"FunctionCallError": {"ExecutionError": "Exceeded the prepaid gas."}}),
+            Advice.RE_SIGN,
+            Failure.OUT_OF_GAS,
+        ),
+        (
+            action({"FunctionCallError": {"MethodResolveError": "MethodNotFound"}}),
+            Advice.RETRY_LATER,
+            Failure.NO_CONTRACT,
+        ),
+        (
+            action(
+                {"FunctionCallError": {"CompilationError": {"CodeDoesNotExist": {"account_id": "v.near"}}}}
+            ),
+            Advice.RETRY_LATER,
+            Failure.NO_CONTRACT,
+        ),
+        (action({"AccountDoesNotExist": {"account_id": "v.near"}}), Advice.RETRY_LATER, Failure.NO_CONTRACT),
+        (action({"LackBalanceForState": {"amount": "1"}}), Advice.RETRY_LATER, Failure.LOW_BALANCE),
+        (action("DelegateActionExpired"), Advice.RE_SIGN, Failure.OTHER),
+        ({"InvalidTxError": {"NotEnoughBalance": {}}}, Advice.RETRY_LATER, Failure.LOW_BALANCE),
+        ({"InvalidTxError": "Expired"}, Advice.LOOK_UP, Failure.OTHER),
+        (action({"FunctionCallError": "WasmUnknownError"}), Advice.UNKNOWN, Failure.OTHER),
+        (action({"BrandNew": {}}), Advice.UNKNOWN, Failure.OTHER),
+        (action(None), Advice.UNKNOWN, Failure.OTHER),
+        ({"ActionError": 7}, Advice.UNKNOWN, Failure.OTHER),
+        ("boom", Advice.UNKNOWN, Failure.OTHER),
+    ],
+)
+def test_p04_only_the_contracts_own_word_is_about_the_intent(
+    failure: object, means: Advice, speaks_of: Failure
+) -> None:
+    assert failure_of(failure) == (means, speaks_of)
 
 
 def invalid(kind: object) -> NearError:
@@ -89,8 +155,15 @@ def invalid(kind: object) -> NearError:
         ("Expired", Advice.LOOK_UP, BroadcastResult.EXPIRED),
         ("InvalidChain", Advice.LOOK_UP, BroadcastResult.EXPIRED),
         ("InvalidSignature", Advice.RE_SIGN, BroadcastResult.REFUSED),
-        ({"NotEnoughBalance": {"balance": "0"}}, Advice.RETRY_LATER, BroadcastResult.REFUSED),
-        ({"InvalidAccessKeyError": "RequiresFullAccess"}, Advice.RETRY_LATER, BroadcastResult.REFUSED),
+        ({"NotEnoughBalance": {"balance": "0"}}, Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
+        ({"LackBalanceForState": {"amount": "1"}}, Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
+        ({"InvalidAccessKeyError": "RequiresFullAccess"}, Advice.RE_SIGN, BroadcastResult.REFUSED),
+        (
+            {"InvalidAccessKeyError": {"NotEnoughAllowance": {"allowance": "0"}}},
+            Advice.RETRY_LATER,
+            BroadcastResult.LOW_BALANCE,
+        ),
+        ({"InvalidAccessKeyError": "SomethingNew"}, Advice.RETRY_LATER, BroadcastResult.REFUSED),
         ({"ShardStuck": {}}, Advice.RETRY_LATER, BroadcastResult.UNKNOWN),
         ("SomethingNew", Advice.UNKNOWN, BroadcastResult.UNKNOWN),
     ],

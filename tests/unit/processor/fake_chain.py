@@ -10,9 +10,12 @@ from typing import Any
 
 from services.common.chain.port import (
     AccessKey,
+    Balance,
+    Block,
     Broadcast,
     BroadcastResult,
     ChainIntent,
+    Failure,
     FunctionCall,
     Signer,
     TxOutcome,
@@ -40,7 +43,8 @@ class FakeChain:
     """`effects` counts what changed something, by (method, intent id); `included` lists hashes in order.
 
     Faults, each a number of times yet: `lose` (bytes never arrive), `silence` (they do, the answer doesn't),
-    `away` (nobody answers a question), `solver_fails`, `refusals` (calls the contract panics on).
+    `away` (nobody answers a question), `solver_fails`, `refusals` (calls the contract panics on),
+    `broken` (calls that fail without a word of the contract's).
     """
 
     def __init__(self, now_ns: Any, *, step: int = 3) -> None:
@@ -59,12 +63,31 @@ class FakeChain:
         self.effects: Counter[tuple[str, str]] = Counter()
         self.lose = self.silence = self.away = self.solver_fails = 0
         self.refusals: list[str] = []
+        self.broken: list[Failure] = []
+        self.funds = 10**25
 
     # --- the port ---
 
     async def network(self) -> str:
         self._ask()
         return "localnet"
+
+    async def block(self, at: int | str | None = None) -> Block | None:
+        self._ask()
+        named = self.height if at is None else int(str(at).removeprefix("block-"))
+        if named > self.height:
+            return None
+        return Block(hash=f"block-{named}", height=named, timestamp_ns=self.now_ns())
+
+    async def balance(self, account_id: str) -> Balance:
+        self._ask()
+        if account_id != "relayer.near":
+            raise IntentError(Reason.PERMISSION_DENIED, "no such account")
+        return Balance(total=self.funds, spendable=self.funds, block_height=self.height)
+
+    async def gas_price(self) -> int:
+        self._ask()
+        return 100
 
     async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
         self._ask()
@@ -126,7 +149,9 @@ class FakeChain:
             self.produce()
         if tx_hash in self.done:
             return self.done[tx_hash]
-        return TxOutcome(state=TxState.PENDING if tx_hash in self.pool else TxState.UNKNOWN)
+        if tx_hash in self.pool:
+            return TxOutcome(state=TxState.PENDING)
+        return TxOutcome(state=TxState.UNKNOWN, block_height=0 if wait_final else self.height)
 
     # --- the node ---
 
@@ -150,8 +175,10 @@ class FakeChain:
         self._verify(dict(intent), None)
 
     def _run(self, method: str, args: dict[str, Any]) -> TxOutcome:
+        if self.broken:
+            return TxOutcome(state=TxState.FAILED, failure="no panic", failure_kind=self.broken.pop(0))
         if self.refusals:
-            return TxOutcome(state=TxState.FAILED, failure=f"Smart contract panicked: {self.refusals.pop(0)}")
+            return _panic(self.refusals.pop(0))
         intent = args["intent"]
         kept = self.kept.get(intent["id"])
         if method == "verify_signed_intent":
@@ -159,13 +186,11 @@ class FakeChain:
                 self.used.add(args["signed"]["payload"]["nonce"])
                 self._verify(intent, args["signed"]["payload"]["message"])
             elif kept["intent"] != intent:
-                return TxOutcome(
-                    state=TxState.FAILED, failure="Smart contract panicked: kept with another content"
-                )
+                return _panic("kept with another content")
             return TxOutcome(state=TxState.SUCCEEDED, value=True)
         if kept is None or kept["status"] != "verified":
             said = "not verified" if kept is None else str(kept["status"])
-            return TxOutcome(state=TxState.FAILED, failure=f"Smart contract panicked: intent is {said}")
+            return _panic(f"intent is {said}")
         if self.solver_fails > 0:
             self.solver_fails -= 1
             kept["failures"] += 1
@@ -221,3 +246,9 @@ class FakeChain:
         if self.away > 0:
             self.away -= 1
             raise unavailable("chain node")
+
+
+def _panic(words: str) -> TxOutcome:
+    return TxOutcome(
+        state=TxState.FAILED, failure=f"Smart contract panicked: {words}", failure_kind=Failure.CONTRACT
+    )

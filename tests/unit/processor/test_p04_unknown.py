@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.common.chain.port import FunctionCall
+from services.common.chain.port import Failure, FunctionCall
 from services.common.domain.intent import SignedTransaction, Submission
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import TransactionRecord, Verdict, WriteOutcome
@@ -233,3 +233,16 @@ async def test_p04_an_error_nobody_foresaw_leaves_the_intent_for_later(
 
 async def _released(play: Stage, intent_id: str) -> bool:
     return (await play.record(intent_id)).lease is None
+
+
+@pytest.mark.parametrize("kind", [Failure.NO_CONTRACT, Failure.LOW_BALANCE])
+async def test_p04_a_receipt_that_says_nothing_of_the_intent_does_not_end_it(
+    play: Stage, kind: Failure
+) -> None:
+    """A contract that is not there or a payer without money, more often than a solve may be refused."""
+    (intent_id,) = await play.accept()
+    play.chain.broken = [kind] * 5
+    async with play.processor():
+        (record,) = await play.ended(intent_id)
+    assert record.status is Status.COMPLETED and once(play, intent_id)
+    assert len(record.transactions) == 7

@@ -1,26 +1,26 @@
-"""The Chain port over a NEAR node."""
+"""The Chain port over one NEAR node."""
 
 import asyncio
-import base64
-import json
-import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from services.common.chain.near import outcome as outcomes
+from services.common.chain.near import views
 from services.common.chain.near.borsh import CallTransaction, digest, signed
-from services.common.chain.near.errors import (
-    Advice,
-    NearError,
-    advice,
-    broadcast_result,
-    invalid_transaction_kind,
-    panic_of,
+from services.common.chain.near.errors import NearError, broadcast_result
+from services.common.chain.near.questions import (
+    MAX_HEIGHT,
+    Questions,
+    arguments_of,
+    name_of,
+    no_answer,
+    number_of,
 )
-from services.common.chain.near.transport import Transport
+from services.common.chain.near.transport import DEFAULT_TIMEOUT, Transport
 from services.common.chain.port import (
     AccessKey,
+    Balance,
+    Block,
     Broadcast,
     BroadcastResult,
     ChainIntent,
@@ -29,31 +29,18 @@ from services.common.chain.port import (
     TxOutcome,
     TxState,
 )
-from services.common.domain.intent import SignedData, SignedTransaction
-from services.common.domain.signedjson import signed_to_json
-from services.common.domain.strictjson import StrictJsonError, loads
-from services.common.domain.views import (
-    BalanceOf,
-    ChainView,
-    CurrentSalt,
-    HasPublicKey,
-    IsNonceUsed,
-    IsRegistered,
-    IsValidSalt,
-    Simulation,
-    ViewAnswer,
-)
+from services.common.domain.intent import SignedTransaction
+from services.common.domain.views import ChainView, ViewAnswer
 from services.common.encoding import b58encode, b64encode
 from services.common.errors import IntentError, Reason, unavailable
 
-MAX_VIEW: Final = 64 * 1024
-"""Bytes of a view's answer."""
 WAIT_FINAL: Final = 20.0
 """Seconds a node may hold an answer; nearcore itself gives up after about 10."""
-CONCURRENT_VIEWS: Final = 32
-_SALT: Final = re.compile(r"[0-9a-fA-F]{8}", re.ASCII)
-_UNITS: Final = re.compile(r"0|[1-9][0-9]{0,38}", re.ASCII)
-_KNOWN_BLOCKS: Final = 1024
+STORAGE_PRICE: Final = 10**19
+"""yoctoNEAR that an account must keep for each byte it uses (nearcore, `storage_amount_per_byte`)."""
+STATUSES: Final = frozenset({"verified", "executing", "completed", "failed"})
+_MAX_U64: Final = 2**64 - 1
+_MAX_U128: Final = 2**128 - 1
 
 T = TypeVar("T")
 
@@ -63,42 +50,50 @@ class NearChain:
 
     def __init__(self, transport: Transport, verifier_id: str) -> None:
         self._transport = transport
+        self._node = Questions(transport)
         self._verifier_id = verifier_id
         self._network = ""
-        self._heights: OrderedDict[str, int] = OrderedDict()
-        self._gate = asyncio.Semaphore(CONCURRENT_VIEWS)
 
     async def network(self) -> str:
         if not self._network:
-            status = await self._ask("status", [])
-            self._network = str(_of(status, "chain_id"))
+            self._network = name_of(await self._node.ask("status", []), "chain_id")
         return self._network
 
+    async def block(self, at: int | str | None = None) -> Block | None:
+        return await (self._node.final_block() if at is None else self._node.block(at))
+
     async def views(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
-        return await _gather([self._view(view) for view in asked])
+        if not asked:
+            return []
+        # one block for all, so that the answers belong together; a lone one needs no second call for that
+        at = await self._node.final_block() if len(asked) > 1 else None
+        return await _gather([views.ask(self._node, self._verifier_id, view, at) for view in asked])
 
     async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
         # one block for all, so that status and kept intent of each hold at the same moment
-        header = _of(await self._ask("block", {"finality": "final"}), "header")
-        return await _gather([self._intent(intent_id, header) for intent_id in intent_ids])
+        at = await self._node.final_block()
+        return await _gather([self._intent(intent_id, at) for intent_id in intent_ids])
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
-        params = {
-            "request_type": "view_access_key", "finality": "final", "account_id": account_id, "public_key": public_key
-        }  # fmt: skip
-        try:
-            answer = await self._transport.call("query", params)
-        except NearError as error:
-            if error.cause in ("UNKNOWN_ACCESS_KEY", "UNKNOWN_ACCOUNT"):
-                raise IntentError(
-                    Reason.PERMISSION_DENIED, f"{account_id} has no access key {public_key} on chain."
-                ) from None
-            raise _no_answer(error) from None
+        answer = await self._account_query("view_access_key", account_id, public_key=public_key)
         return AccessKey(
-            nonce=int(_of(answer, "nonce")),
-            block_hash=str(_of(answer, "block_hash")),
-            block_height=int(_of(answer, "block_height")),
+            nonce=number_of(answer, "nonce", _MAX_U64),
+            block_hash=name_of(answer, "block_hash"),
+            block_height=number_of(answer, "block_height", MAX_HEIGHT),
         )
+
+    async def balance(self, account_id: str) -> Balance:
+        answer = await self._account_query("view_account", account_id)
+        total, locked = number_of(answer, "amount", _MAX_U128), number_of(answer, "locked", _MAX_U128)
+        kept = max(number_of(answer, "storage_usage", _MAX_U64) * STORAGE_PRICE - locked, 0)
+        return Balance(
+            total=total,
+            spendable=max(total - kept, 0),
+            block_height=number_of(answer, "block_height", MAX_HEIGHT),
+        )
+
+    async def gas_price(self) -> int:
+        return number_of(await self._node.ask("gas_price", [None]), "gas_price", _MAX_U128)
 
     def prepare(
         self,
@@ -114,7 +109,8 @@ class NearChain:
             raise RuntimeError("network() is asked once before anything is signed")
         unsigned = CallTransaction(
             signer_id=signer.account_id, public_key=signer.public_key, nonce=nonce, receiver_id=call.receiver_id,
-            block_hash=anchor.block_hash, method=call.method, args=_args(call.args), gas=call.gas, deposit=call.deposit,
+            block_hash=anchor.block_hash, method=call.method, args=arguments_of(call.args), gas=call.gas,
+            deposit=call.deposit,
         ).encode()  # fmt: skip
         hashed = digest(unsigned)
         return SignedTransaction(
@@ -140,19 +136,27 @@ class NearChain:
             answer = await self._status(tx_hash, sender_id, "FINAL", WAIT_FINAL)
         if not isinstance(answer, Mapping):
             answer = await self._status(tx_hash, sender_id, "NONE")
+        if answer is TxState.UNKNOWN and not wait_final:
+            # asked again after a final block was seen: what this node does not know now is in no block up to it
+            at = await self._node.final_block()
+            answer = await self._status(tx_hash, sender_id, "NONE")
+            if answer is TxState.UNKNOWN:
+                return TxOutcome(state=TxState.UNKNOWN, block_height=at.height)
         if isinstance(answer, TxState):
             return TxOutcome(state=answer)
         try:
-            found = outcomes.read(answer)
+            found = outcomes.read(answer, tx_hash)
             if found.state is TxState.PENDING:
                 return found
-            blocks = {str(outcome["block_hash"]) for outcome in outcomes.all_outcomes(answer)}
-            return outcomes.read(answer, height=max([await self._height(block) for block in blocks]))
-        except (KeyError, TypeError, ValueError):
+            blocks = outcomes.blocks_of(answer, tx_hash)
+            return outcomes.read(
+                answer, tx_hash, height=max([await self._node.height(one) for one in blocks])
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise unavailable("chain node") from None
 
     async def _status(
-        self, tx_hash: str, sender_id: str, wait_until: str, timeout: float = 5.0
+        self, tx_hash: str, sender_id: str, wait_until: str, timeout: float = DEFAULT_TIMEOUT
     ) -> Mapping[str, Any] | TxState:
         """The answer, UNKNOWN where the node doesn't know the hash, PENDING where it cannot tell yet."""
         params = {"tx_hash": tx_hash, "sender_account_id": sender_id, "wait_until": wait_until}
@@ -164,7 +168,7 @@ class NearChain:
                 return TxState.UNKNOWN
             if error.cause in ("TIMEOUT_ERROR", "REQUEST_ROUTED"):
                 return TxState.PENDING
-            raise _no_answer(error) from None
+            raise no_answer(error) from None
         except IntentError as error:
             if error.reason is Reason.DEADLINE_EXCEEDED and wait_until == "FINAL":
                 return TxState.PENDING
@@ -173,153 +177,27 @@ class NearChain:
         known = isinstance(answer, Mapping) and "transaction_outcome" in answer and "status" in answer
         return answer if known else TxState.PENDING
 
-    async def _height(self, block_hash: str) -> int:
-        known = self._heights.get(block_hash)
-        if known is None:
-            header = _of(await self._ask("block", {"block_id": block_hash}), "header")
-            known = self._remember(header)
-        return known
-
-    def _remember(self, header: Mapping[str, Any]) -> int:
-        height = int(_of(header, "height"))
-        self._heights[str(_of(header, "hash"))] = height
-        while len(self._heights) > _KNOWN_BLOCKS:
-            self._heights.popitem(last=False)
-        return height
-
-    async def _intent(self, intent_id: str, header: Mapping[str, Any]) -> ChainIntent:
-        height, block = self._remember(header), {"block_id": str(_of(header, "hash"))}
-        stamp = header.get("timestamp_nanosec", header.get("timestamp"))
+    async def _intent(self, intent_id: str, at: Block) -> ChainIntent:
         args = {"intent_id": intent_id}
-        status, _ = await self._call_view("get_intent_status", args, block)
+        status, _ = await self._node.json_view(self._verifier_id, "get_intent_status", args, at)
         kept = None
         if status is not None:
-            kept, _ = await self._call_view("get_intent", args, block)
+            kept, _ = await self._node.json_view(self._verifier_id, "get_intent", args, at)
+            if status not in STATUSES or not isinstance(kept, dict):
+                raise unavailable("chain node")  # not an answer of a Verifier
         return ChainIntent(
-            status=None if status is None else str(status),
-            kept=kept if isinstance(kept, Mapping) else None,
-            block_height=height,
-            block_timestamp_ns=int(str(stamp)),
+            status=status, kept=kept, block_height=at.height, block_timestamp_ns=at.timestamp_ns
         )
 
-    async def _view(self, view: ChainView) -> ViewAnswer:
-        method, args = "current_salt", dict[str, Any]()
-        match view:
-            case HasPublicKey(account_id, public_key):
-                method, args = "has_public_key", {"account_id": account_id, "public_key": public_key}
-            case IsNonceUsed(account_id, nonce):
-                method, args = "is_nonce_used", {"account_id": account_id, "nonce": b64encode(nonce)}
-            case IsValidSalt(salt):
-                method, args = "is_valid_salt", {"salt": salt.hex()}
-            case BalanceOf(account_id, token):
-                method, args = "mt_balance_of", {"account_id": account_id, "token_id": token}
-            case IsRegistered(contract_id, account_id):
-                return await self._registered(contract_id, account_id)
-            case Simulation(signed):
-                return await self._simulated(signed)
-        value, height = await self._call_view(method, args, {"finality": "final"})
-        answer = _answer(view, value)
-        if answer is None:
-            raise unavailable("chain node")
-        return ViewAnswer(value=answer, block_height=height)
-
-    async def _registered(self, contract_id: str, account_id: str) -> ViewAnswer:
-        at = {"finality": "final"}
+    async def _account_query(self, kind: str, account_id: str, **more: str) -> Any:
+        params = {"request_type": kind, "finality": "final", "account_id": account_id, **more}
         try:
-            value, height = await self._call_view(
-                "storage_balance_of", {"account_id": account_id}, at, contract_id=contract_id
-            )
-        except IntentError as error:
-            # nothing can be sent by a contract that is not there; one without this view says nothing by that
-            if error.metadata.get("cause") not in ("UNKNOWN_ACCOUNT", "NO_CONTRACT_CODE"):
-                raise
-            return ViewAnswer(value=False, block_height=0)
-        if value is not None and not isinstance(value, Mapping):
-            raise unavailable("chain node")
-        return ViewAnswer(value=value is not None, block_height=height)
-
-    async def _simulated(self, signed: SignedData) -> ViewAnswer:
-        params = _call_params(
-            self._verifier_id, "simulate_intents", {"signed": [signed_to_json(signed)]}, {"finality": "final"}
-        )
-        try:
-            async with self._gate:
-                answer = await self._question("query", params)
+            return await self._node.question("query", params)
         except NearError as error:
-            # a contract that lacks the method has said nothing of the message
-            words = panic_of(error)
-            if words is None:
-                raise _no_answer(error) from None
-            return ViewAnswer(value=words, block_height=0)
-        return ViewAnswer(value="", block_height=int(_of(answer, "block_height")))
-
-    async def _call_view(
-        self, method: str, args: Mapping[str, Any], at: Mapping[str, Any], *, contract_id: str = ""
-    ) -> tuple[Any, int]:
-        params = _call_params(contract_id or self._verifier_id, method, args, at)
-        async with self._gate:
-            answer = await self._ask("query", params)
-        raw = bytes(_of(answer, "result"))
-        try:
-            value = loads(raw, max_bytes=MAX_VIEW) if raw else None
-        except StrictJsonError:
-            raise unavailable("chain node") from None
-        return value, int(_of(answer, "block_height"))
-
-    async def _ask(self, method: str, params: object) -> Any:
-        """A question whose only good answer is a result."""
-        try:
-            return await self._question(method, params)
-        except NearError as error:
-            raise _no_answer(error) from None
-
-    async def _question(self, method: str, params: object) -> Any:
-        """Asked once more where another try may answer. Raises NearError."""
-        for attempt in (1, 2):
-            try:
-                return await self._transport.call(method, params)
-            except NearError as error:
-                if attempt == 2 or advice(error) is not Advice.RETRY_NOW:
-                    raise
-        raise AssertionError("unreachable")
-
-
-def _answer(view: ChainView, value: object) -> bool | bytes | int | None:
-    """What a contract's return value says to a view; None if it is not of the view's kind."""
-    match view:
-        case CurrentSalt():
-            return bytes.fromhex(value) if isinstance(value, str) and _SALT.fullmatch(value) else None
-        case BalanceOf():
-            return int(value) if isinstance(value, str) and _UNITS.fullmatch(value) else None
-        case _:
-            return value if isinstance(value, bool) else None
-
-
-def _call_params(
-    contract_id: str, method: str, args: Mapping[str, Any], at: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    return {
-        "request_type": "call_function", **at, "account_id": contract_id, "method_name": method,
-        "args_base64": base64.b64encode(_args(args)).decode(),
-    }  # fmt: skip
-
-
-def _args(args: Mapping[str, Any]) -> bytes:
-    return json.dumps(args, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _of(answer: object, key: str) -> Any:
-    if not isinstance(answer, Mapping) or key not in answer:
-        raise unavailable("chain node")
-    return answer[key]
-
-
-def _no_answer(error: NearError) -> IntentError:
-    """A node's refusal to answer a question, as the port tells it: the chain could not be asked."""
-    reason = Reason.DEADLINE_EXCEEDED if error.cause == "TIMEOUT_ERROR" else Reason.DEPENDENCY_UNAVAILABLE
-    kind = error.cause or error.name or invalid_transaction_kind(error)
-    metadata = {"dependency": "chain", "cause": kind[:100]}
-    return IntentError(reason, "The chain node could not answer.", metadata=metadata, retry_after=1.0)
+            if error.cause in ("UNKNOWN_ACCESS_KEY", "UNKNOWN_ACCOUNT"):
+                what = f"no access key {more['public_key']} on chain" if more else "no account on chain"
+                raise IntentError(Reason.PERMISSION_DENIED, f"{account_id} has {what}.") from None
+            raise no_answer(error) from None
 
 
 async def _gather(asked: Sequence[Awaitable[T]]) -> list[T | IntentError]:

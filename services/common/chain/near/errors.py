@@ -1,6 +1,9 @@
 """What a NEAR node's errors mean for whoever asked. A table; what it does not hold is unknown, never failed.
 
-Sources: nearcore `chain/jsonrpc-primitives` (names and causes), `core/primitives/src/errors.rs` (InvalidTxError).
+Sources (nearcore 2.10): `chain/jsonrpc-primitives/src/errors.rs` and `src/types/{query,blocks,transactions}.rs` (names
+and causes), `core/primitives/src/errors.rs` (InvalidTxError, InvalidAccessKeyError, ActionsValidationError,
+ActionErrorKind, FunctionCallError, CompilationError, MethodResolveError). Names of later versions are there as far as
+its published API description has them.
 """
 
 import re
@@ -9,10 +12,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from services.common.chain.port import BroadcastResult
+from services.common.chain.port import BroadcastResult, Failure
 
 PANIC_TEXT: Final = 240
 _PANIC: Final = re.compile(r"""panic_msg: (["'])(.*)\1""", re.DOTALL)
+_MAX_DEPTH: Final = 12
+"""Levels of a node's JSON that are looked through."""
 
 
 class Advice(StrEnum):
@@ -43,14 +48,17 @@ class NearError(Exception):
 
 
 HANDLER: Final[Mapping[str, Advice]] = {
-    "UNKNOWN_BLOCK": Advice.RETRY_LATER,
+    "UNKNOWN_BLOCK": Advice.RETRY_NOW,  # a node behind the one that named the block
     "GARBAGE_COLLECTED_BLOCK": Advice.RETRY_NOW,
     "INVALID_ACCOUNT": Advice.FINAL,
     "UNKNOWN_ACCOUNT": Advice.FINAL,
     "UNKNOWN_ACCESS_KEY": Advice.FINAL,
+    "UNKNOWN_GAS_KEY": Advice.FINAL,
     "UNAVAILABLE_SHARD": Advice.RETRY_LATER,
     "NO_SYNCED_BLOCKS": Advice.RETRY_LATER,
+    "NOT_SYNCED_YET": Advice.RETRY_LATER,
     "NO_CONTRACT_CODE": Advice.FINAL,
+    "NO_GLOBAL_CONTRACT_CODE": Advice.FINAL,
     "TOO_LARGE_CONTRACT_STATE": Advice.FINAL,
     "CONTRACT_EXECUTION_ERROR": Advice.FINAL,
     "INVALID_TRANSACTION": Advice.UNKNOWN,  # its kind says more: INVALID_TRANSACTION below
@@ -58,6 +66,8 @@ HANDLER: Final[Mapping[str, Advice]] = {
     "DOES_NOT_TRACK_SHARD": Advice.RETRY_LATER,
     "REQUEST_ROUTED": Advice.LOOK_UP,
     "TIMEOUT_ERROR": Advice.LOOK_UP,
+    "IO_ERROR": Advice.RETRY_LATER,
+    "UNREACHABLE": Advice.RETRY_LATER,
     "INTERNAL_ERROR": Advice.RETRY_LATER,
 }
 """Cause of a HANDLER_ERROR -> advice."""
@@ -75,15 +85,18 @@ INVALID_TRANSACTION: Final[Mapping[str, tuple[Advice, BroadcastResult]]] = {
     "Expired": (Advice.LOOK_UP, BroadcastResult.EXPIRED),
     "InvalidChain": (Advice.LOOK_UP, BroadcastResult.EXPIRED),
     "NonceTooLarge": (Advice.RETRY_LATER, BroadcastResult.REFUSED),
+    "InvalidNonceIndex": (Advice.RE_SIGN, BroadcastResult.REFUSED),
     "SignerDoesNotExist": (Advice.RETRY_LATER, BroadcastResult.REFUSED),
-    "InvalidAccessKeyError": (Advice.RETRY_LATER, BroadcastResult.REFUSED),
-    "NotEnoughBalance": (Advice.RETRY_LATER, BroadcastResult.REFUSED),
-    "LackBalanceForState": (Advice.RETRY_LATER, BroadcastResult.REFUSED),
+    "InvalidAccessKeyError": (Advice.RETRY_LATER, BroadcastResult.REFUSED),  # ACCESS_KEY below says more
+    "NotEnoughBalance": (Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
+    "NotEnoughBalanceForDeposit": (Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
+    "NotEnoughGasKeyBalance": (Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
+    "LackBalanceForState": (Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
     "CostOverflow": (Advice.RE_SIGN, BroadcastResult.REFUSED),
     "InvalidSignerId": (Advice.RE_SIGN, BroadcastResult.REFUSED),
     "InvalidReceiverId": (Advice.RE_SIGN, BroadcastResult.REFUSED),
     "InvalidSignature": (Advice.RE_SIGN, BroadcastResult.REFUSED),
-    "ActionsValidation": (Advice.RE_SIGN, BroadcastResult.REFUSED),
+    "ActionsValidation": (Advice.RE_SIGN, BroadcastResult.REFUSED),  # any kind of it: none is ever taken
     "TransactionSizeExceeded": (Advice.RE_SIGN, BroadcastResult.REFUSED),
     "InvalidTransactionVersion": (Advice.RE_SIGN, BroadcastResult.REFUSED),
     "StorageError": (Advice.RETRY_LATER, BroadcastResult.UNKNOWN),
@@ -91,6 +104,58 @@ INVALID_TRANSACTION: Final[Mapping[str, tuple[Advice, BroadcastResult]]] = {
     "ShardStuck": (Advice.RETRY_LATER, BroadcastResult.UNKNOWN),
 }
 """Kind of an INVALID_TRANSACTION -> advice, and what a broadcast that met it amounts to."""
+
+ACCESS_KEY: Final[Mapping[str, tuple[Advice, BroadcastResult]]] = {
+    "AccessKeyNotFound": (Advice.RETRY_LATER, BroadcastResult.REFUSED),
+    "ReceiverMismatch": (Advice.RE_SIGN, BroadcastResult.REFUSED),
+    "MethodNameMismatch": (Advice.RE_SIGN, BroadcastResult.REFUSED),
+    "RequiresFullAccess": (Advice.RE_SIGN, BroadcastResult.REFUSED),
+    "DepositWithFunctionCall": (Advice.RE_SIGN, BroadcastResult.REFUSED),
+    "NotEnoughAllowance": (Advice.RETRY_LATER, BroadcastResult.LOW_BALANCE),
+}
+"""Kind of an InvalidAccessKeyError -> the same."""
+
+_ANOTHER = (Advice.RE_SIGN, Failure.OTHER)
+_ABSENT = (Advice.RETRY_LATER, Failure.NO_CONTRACT)
+_BALANCE = (Advice.RETRY_LATER, Failure.LOW_BALANCE)
+
+ACTION: Final[Mapping[str, tuple[Advice, Failure]]] = {
+    "AccountDoesNotExist": _ABSENT,
+    "GlobalContractDoesNotExist": _ABSENT,
+    "LackBalanceForState": _BALANCE,
+    "InsufficientGasKeyBalance": _BALANCE,
+    "FunctionCallError": (Advice.UNKNOWN, Failure.OTHER),  # FUNCTION_CALL below says more
+    "NewReceiptValidationError": _ANOTHER,
+    # no transaction of ours asks for what follows; a contract's promise may have
+    **dict.fromkeys(
+        (
+            "AccountAlreadyExists", "CreateAccountOnlyByRegistrar", "CreateAccountNotAllowed", "ActorNoPermission",
+            "DeleteKeyDoesNotExist", "AddKeyAlreadyExists", "DeleteAccountStaking", "TriesToUnstake", "TriesToStake",
+            "InsufficientStake", "OnlyImplicitAccountCreationAllowed", "DeleteAccountWithLargeState",
+            "NonRefundableTransferToExistingAccount", "DelegateActionInvalidSignature",
+            "DelegateActionSenderDoesNotMatchTxReceiver", "DelegateActionExpired", "DelegateActionAccessKeyError",
+            "DelegateActionInvalidNonce", "DelegateActionNonceTooLarge", "GasKeyDoesNotExist", "GasKeyBalanceTooHigh",
+        ),
+        _ANOTHER,
+    ),
+}  # fmt: skip
+"""ActionErrorKind of a failed receipt -> advice on the next attempt, and what the failure speaks of."""
+
+FUNCTION_CALL: Final[Mapping[str, tuple[Advice, Failure]]] = {
+    "ExecutionError": (Advice.FINAL, Failure.CONTRACT),  # unless it says that the gas ran out
+    "HostError": (Advice.FINAL, Failure.CONTRACT),
+    "WasmTrap": (Advice.FINAL, Failure.CONTRACT),
+    "CompilationError": _ABSENT,
+    "LinkError": _ABSENT,
+    "MethodResolveError": _ABSENT,
+    "WasmUnknownError": (Advice.UNKNOWN, Failure.OTHER),
+    "_EVMError": (Advice.UNKNOWN, Failure.OTHER),
+}
+"""FunctionCallError of a failed receipt -> the same. A contract that is not there, cannot be run or lacks the method
+has said nothing of the intent."""
+
+OUT_OF_GAS: Final = ("Exceeded the prepaid gas", "Exceeded the maximum amount of gas")
+"""How an ExecutionError begins when the gas ran out."""
 
 
 def near_error(body: object) -> NearError:
@@ -110,21 +175,13 @@ def near_error(body: object) -> NearError:
 
 def invalid_transaction_kind(error: NearError) -> str:
     """The InvalidTxError behind an INVALID_TRANSACTION, "" for another error."""
-    if error.cause != "INVALID_TRANSACTION":
-        return ""
-    for place in (error.data, error.info):
-        found = _kind(place)
-        if found:
-            return found
-    return ""
+    return _invalid(error)[0]
 
 
 def advice(error: NearError) -> Advice:
     """What to do about `error`."""
-    kind = invalid_transaction_kind(error)
-    if kind:
-        known = INVALID_TRANSACTION.get(kind)
-        return Advice.UNKNOWN if known is None else known[0]
+    if error.cause == "INVALID_TRANSACTION":
+        return _meaning(error)[0]
     if error.name == "HANDLER_ERROR":
         return HANDLER.get(error.cause, Advice.UNKNOWN)
     return OTHER.get(error.cause) or OTHER.get(error.name) or Advice.UNKNOWN
@@ -132,31 +189,78 @@ def advice(error: NearError) -> Advice:
 
 def broadcast_result(error: NearError) -> BroadcastResult:
     """What an error given to signed bytes amounts to."""
-    known = INVALID_TRANSACTION.get(invalid_transaction_kind(error))
-    if known is not None:
-        return known[1]
+    if error.cause == "INVALID_TRANSACTION":
+        return _meaning(error)[1]
     # bytes a node cannot read are in no block; any other error leaves open whether they went further
     return BroadcastResult.REFUSED if error.cause == "PARSE_ERROR" else BroadcastResult.UNKNOWN
 
 
-def _kind(place: object) -> str:
-    """Finds `{"InvalidTxError": kind}` under any wrapping, or a bare known kind."""
+def failure_of(failure: object) -> tuple[Advice, Failure]:
+    """What the `Failure` of a final outcome says: about the next attempt, and of what it speaks."""
+    if not isinstance(failure, Mapping):
+        return Advice.UNKNOWN, Failure.OTHER
+    if "InvalidTxError" in failure:
+        meant, amounts = _table_of(failure["InvalidTxError"])
+        low = amounts is BroadcastResult.LOW_BALANCE
+        return meant, Failure.LOW_BALANCE if low else Failure.OTHER
+    action = failure.get("ActionError")
+    kind, inner = _variant(action.get("kind") if isinstance(action, Mapping) else None)
+    if kind != "FunctionCallError":
+        return ACTION.get(kind, (Advice.UNKNOWN, Failure.OTHER))
+    call, said = _variant(inner)
+    if call == "ExecutionError" and isinstance(said, str) and said.startswith(OUT_OF_GAS):
+        return Advice.RE_SIGN, Failure.OUT_OF_GAS
+    return FUNCTION_CALL.get(call, (Advice.UNKNOWN, Failure.OTHER))
+
+
+def _meaning(error: NearError) -> tuple[Advice, BroadcastResult]:
+    return _table_of(_invalid(error)[1])
+
+
+def _table_of(invalid: object) -> tuple[Advice, BroadcastResult]:
+    """An InvalidTxError in JSON -> what it means."""
+    unknown = (Advice.UNKNOWN, BroadcastResult.UNKNOWN)
+    kind, inner = _variant(invalid)
+    if kind == "InvalidAccessKeyError":
+        return ACCESS_KEY.get(_variant(inner)[0], INVALID_TRANSACTION[kind])
+    return INVALID_TRANSACTION.get(kind, unknown)
+
+
+def _invalid(error: NearError) -> tuple[str, object]:
+    """(kind, InvalidTxError in JSON), ("", None) where the error holds none."""
+    if error.cause == "INVALID_TRANSACTION":
+        for place in (error.data, error.info):
+            found = _search(place, _MAX_DEPTH)
+            if found is not None:
+                return _variant(found)[0], found
+    return "", None
+
+
+def _variant(value: object) -> tuple[str, object]:
+    """A Rust enum in JSON, a bare name or `{name: fields}` -> (name, fields)."""
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, Mapping) and value:
+        name = next(iter(value))
+        return str(name), value[name]
+    return "", None
+
+
+def _search(place: object, depth: int) -> object:
+    """The InvalidTxError under any wrapping: `{"InvalidTxError": it}`, or a known kind by itself."""
     if isinstance(place, str):
-        return place if place in INVALID_TRANSACTION else ""
-    if not isinstance(place, Mapping):
-        return ""
+        return place if place in INVALID_TRANSACTION else None
+    if not isinstance(place, Mapping) or depth == 0:
+        return None
     if "InvalidTxError" in place:
-        inner = place["InvalidTxError"]
-        if isinstance(inner, str):
-            return inner
-        return str(next(iter(inner), "")) if isinstance(inner, Mapping) else ""
+        return place["InvalidTxError"]
     for key, value in place.items():
         if key in INVALID_TRANSACTION:
-            return str(key)
-        found = _kind(value)
-        if found:
+            return {key: value}
+        found = _search(value, depth - 1)
+        if found is not None:
             return found
-    return ""
+    return None
 
 
 def panic_of(error: NearError) -> str | None:

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -36,10 +37,14 @@ class HttpTransport:
         self._ids = itertools.count(1)
 
     async def call(self, method: str, params: object, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
-        body = orjson.dumps({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params})
+        request_id = next(self._ids)
+        body = orjson.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
         bounds = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
         try:
-            async with self._session.post(self._url, data=body, timeout=bounds) as response:
+            # nobody is followed elsewhere: the URL is the operator's choice, a redirect the node's
+            async with self._session.post(
+                self._url, data=body, timeout=bounds, allow_redirects=False
+            ) as response:
                 raw = await _bounded(response)
         except TimeoutError:
             raise IntentError(
@@ -47,18 +52,23 @@ class HttpTransport:
                 "The chain node did not answer in time.",
                 metadata={"dependency": "chain"},
             ) from None
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, OSError, ValueError):
+            # their own words may hold the URL, and with it a key
             raise unavailable("chain node") from None
         # nearcore gives its errors HTTP status codes too: the body is read whatever the code
         try:
             answer = orjson.loads(raw)
         except orjson.JSONDecodeError:
             raise unavailable("chain node") from None
+        if not isinstance(answer, Mapping) or answer.get("id") not in (request_id, str(request_id)):
+            raise unavailable("chain node")  # the answer to another question
         return unpack(answer)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     chunks, size = [], 0
+    if (response.content_length or 0) > MAX_ANSWER:
+        raise unavailable("chain node")
     async for chunk in response.content.iter_chunked(1 << 16):
         size += len(chunk)
         if size > MAX_ANSWER:
@@ -85,9 +95,24 @@ async def open_http(url: str, *, connections: int = 1_100) -> AsyncIterator[Http
     """Connections to the node at `url` are kept and closed at the end. There are more of them than intents in
     flight: answers that are held until final must not keep a broadcast waiting."""
     connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30)
-    headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+    # nothing is unpacked here: a small answer that grows huge is not for us
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+    async with aiohttp.ClientSession(
+        connector=connector, headers=headers, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
         yield HttpTransport(url, session)
+
+
+def endpoint_name(url: str) -> str:
+    """Host and port of a node's URL: what logs may say of it. User, path and query may hold a key.
+
+    Raises ValueError for what is no http:// or https:// URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http:// or https:// URL")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{parts.port}" if parts.port else host
 
 
 class LocalTransport:
