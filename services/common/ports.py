@@ -27,6 +27,7 @@ from services.common.domain.outcomes import (
     Verdict,
     WriteOutcome,
 )
+from services.common.domain.settling import Audited, Settlement
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.domain.views import ChainView, ViewAnswer
 from services.common.errors import IntentError
@@ -127,6 +128,20 @@ class OverdueReader(Protocol):
         ...
 
 
+class Settler(Protocol):
+    """Acts of operators, and of the processor in their place; each is kept in the record."""
+
+    async def settle(self, asked: Sequence[Settlement]) -> Sequence[Audited | IntentError]:
+        """Up to 1000. Item errors: INTENT_NOT_FOUND, INVALID_FIELD (no who or why), ILLEGAL_MOVE (it has ended, or
+        WAKE of what is held), CORRUPT_RECORD, STALE_VERSION, and for FAIL NOT_CANCELLABLE (signed bytes of it may get
+        on chain, or did) and FOREIGN_WRITE. A NOTE or WAKE that the processor repeats is one entry."""
+        ...
+
+    async def settlements(self, intent_ids: Sequence[str]) -> Sequence[Audited | None]:
+        """Up to 1000; None where unknown. Raises CORRUPT_RECORD."""
+        ...
+
+
 class EventLog(Protocol):
     """Every move once, in order within each intent."""
 
@@ -140,7 +155,7 @@ class EventLog(Protocol):
         ...
 
 
-class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, OverdueReader, EventLog, Protocol):
+class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, OverdueReader, Settler, EventLog, Protocol):
     """The store, whole."""
 
 

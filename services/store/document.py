@@ -13,6 +13,7 @@ nobody's; the fence stays), nextActionAt (null when terminal; the lease's end wh
 openUntil (= expiresAt, null when terminal), openUser (= userId, null when terminal), tokens (input and output, for
 queries by either); held{reason, since}
 while it waits for a person (then nextActionAt is null); adopted{id, digest, at, others} of what another system wrote;
+resolutions [{at, by, reason, choice, evidence, forced, was}] of acts of operators and of the resolver;
 on MongoDB lastWrite (names the last compare-and-set, for who made it).
 """
 

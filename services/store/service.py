@@ -22,14 +22,16 @@ from services.common.domain.outcomes import (
     Transition,
     WriteOutcome,
 )
+from services.common.domain.settling import Act, Audited, Settlement
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason
 from services.common.observe import logs, trace
 from services.store import overdue
+from services.store.attending import attending, audited, check_settlement
 from services.store.claiming import HANDED, Turns, claiming, handing_over, releasing, renewing
 from services.store.creating import Draft, creating, draft
-from services.store.document import record_of
-from services.store.fit import check
+from services.store.document import is_stranger, record_of
+from services.store.fit import check, odd
 from services.store.listing import LOOKED_AT, check_range
 from services.store.log import LogReader
 from services.store.model import (
@@ -228,6 +230,26 @@ class Store:
         check_batch(len(records))
         with trace.span("store.record_transactions", attributes={"records": len(records)}):
             return await self._storage.run(recording(records))
+
+    async def settle(self, asked: Sequence[Settlement]) -> Sequence[Audited | IntentError]:
+        check_batch(len(asked))
+        with trace.span("store.settle", attributes={"settlements": len(asked)}):
+            return [await self._settle(one) for one in asked]
+
+    async def _settle(self, one: Settlement) -> Audited | IntentError:
+        if (error := odd(one) or check_settlement(one)) is not None:
+            return error
+        outcome = await self._storage.run(attending(one, now(self._clock)))
+        if one.act is Act.FAIL and isinstance(outcome, Audited):
+            self._meters.ended(outcome.record)
+        return outcome
+
+    async def settlements(self, intent_ids: Sequence[str]) -> Sequence[Audited | None]:
+        check_batch(len(intent_ids))
+        check(*intent_ids)
+        documents = await self._storage.find(list(set(intent_ids)))
+        found = [documents.get(one) for one in intent_ids]
+        return [None if one is None or is_stranger(one) else audited(one) for one in found]
 
     async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
         return await self._log.page(cursor, limit, tail=tail)

@@ -8,6 +8,7 @@ import grpc
 from intents.store.v1 import store_service_pb2 as pb
 from intents.store.v1 import store_service_pb2_grpc as rpc
 from services.common.convert.intents import new_from_proto, record_to_proto
+from services.common.convert.settling import audited_to_proto, settled_to_proto, settlement_from_proto
 from services.common.convert.statistics import query_from_proto, statistics_to_proto
 from services.common.convert.writes import (
     created_to_proto,
@@ -102,3 +103,19 @@ class StoreServicer(rpc.StoreServiceServicer):
     async def ListOverdue(self, request: pb.ListOverdueRequest, context: Context) -> pb.ListOverdueResponse:
         page = await self._store.overdue(page_size=request.page_size, page_token=request.page_token)
         return overdue_to_proto(page)
+
+    async def SettleIntents(
+        self, request: pb.SettleIntentsRequest, context: Context
+    ) -> pb.SettleIntentsResponse:
+        outcomes = await self._store.settle([settlement_from_proto(one) for one in request.settlements])
+        return pb.SettleIntentsResponse(outcomes=[settled_to_proto(outcome) for outcome in outcomes])
+
+    async def ListSettlements(
+        self, request: pb.ListSettlementsRequest, context: Context
+    ) -> pb.ListSettlementsResponse:
+        found = await self._store.settlements(request.intent_ids)
+        return pb.ListSettlementsResponse(
+            answers=[
+                pb.ListedSettlements(audited=None if one is None else audited_to_proto(one)) for one in found
+            ]
+        )

@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant, without
 
+_SETTLE = "tests/contract/test_store_settle.py"
 _ADMISSION = "tests/rpc/test_processor_admission.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -24,5 +25,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "P9", "the-processor-serves-without-admission", "services.processor.app",
         ("                interceptors=[Admission(token, observe)],\n", ""),
         tests=("tests/rpc/test_processor.py::test_p09_a_processor_with_a_token_asks_for_it",),
+    ),
+    without(
+        "P4", "an-operator-ends-what-may-still-land", "services.store.attending",
+        ("    if why := may_still_land(document, Status.FAILED):\n", "    if why := \"\":\n"),
+        tests=(f"{_SETTLE}::test_p04_p13_nothing_is_ended_while_signed_bytes_may_get_on_chain[sqlite]",),
+    ),
+    without(
+        "P13", "an-act-leaves-no-entry", "services.store.attending",
+        ('{"resolutions": noted, **(push or {})}', "push or {}"),
+        tests=(f"{_SETTLE}::test_p13_a_note_is_kept_and_changes_nothing_else[sqlite]",),
+    ),
+    without(
+        "P13", "the-processor-fills-records-with-notes", "services.store.attending",
+        ("    if asked.by.startswith(BY_OPERATOR):\n", "    if asked.by:\n"),
+        tests=(f"{_SETTLE}::test_p13_what_the_processor_finds_again_is_one_entry_what_a_person_does_one_each_time[sqlite]",),
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from services.common.convert.intents import (
     record_from_proto,
     status_to_proto,
 )
+from services.common.convert.settling import audited_from_proto, settled_from_proto, settlement_to_proto
 from services.common.convert.statistics import query_to_proto, statistics_from_proto
 from services.common.convert.times import timestamp
 from services.common.convert.writes import (
@@ -36,6 +37,7 @@ from services.common.domain.outcomes import (
     Transition,
     WriteOutcome,
 )
+from services.common.domain.settling import Audited, Settlement
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError
 from services.common.rpc.call import call, stream
@@ -119,6 +121,19 @@ class GrpcStore:
             leases=[lease_to_proto(lease) for lease in leases], to_owner=to_owner, lease_ms=lease_ms
         )
         return list((await call(self._stub.HandOverIntents, request)).held)
+
+    async def settle(self, asked: Sequence[Settlement]) -> Sequence[Audited | IntentError]:
+        request = pb.SettleIntentsRequest(settlements=[settlement_to_proto(one) for one in asked])
+        response = await call(self._stub.SettleIntents, request)
+        return [settled_from_proto(outcome) for outcome in response.outcomes]
+
+    async def settlements(self, intent_ids: Sequence[str]) -> Sequence[Audited | None]:
+        request = pb.ListSettlementsRequest(intent_ids=intent_ids)
+        response = await call(self._stub.ListSettlements, request)
+        return [
+            audited_from_proto(answer.audited) if answer.HasField("audited") else None
+            for answer in response.answers
+        ]
 
     async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
         request = pb.ListEventsRequest(cursor=cursor, limit=limit, tail=tail)
