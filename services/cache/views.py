@@ -13,6 +13,7 @@ from services.common.domain.views import (
     ChainView,
     CurrentSalt,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -38,8 +39,8 @@ class ViewTrust:
     """Seconds that an answer is kept; 0 asks the chain each time.
 
     A registered key may be removed; one not registered yet may be in the next block. A used nonce stays
-    used; an unused one may be used now. An account that may be sent a token seldom gives that up; a balance
-    changes with any block.
+    used, and what is kept under an id stays the same; an unused nonce or id may be used now. An account
+    that may be sent a token seldom gives that up; a balance changes with any block.
     """
 
     key_present: float
@@ -55,7 +56,7 @@ class ViewTrust:
         match view:
             case HasPublicKey():
                 return self.key_present if answer.value else self.key_absent
-            case IsNonceUsed():
+            case IsNonceUsed() | IsKept():
                 return self.nonce_used if answer.value else self.nonce_unused
             case CurrentSalt() | IsValidSalt():
                 return self.salt
@@ -144,6 +145,8 @@ def _refusal(view: ChainView) -> IntentError | None:
             return _invalid("has_public_key", f"takes texts of at most {MAX_TEXT} characters")
         case BalanceOf(account_id, token) if len(account_id) > MAX_TEXT or len(token) > MAX_TEXT:
             return _invalid("balance_of", f"takes texts of at most {MAX_TEXT} characters")
+        case IsKept(intent) if len(intent.id) > MAX_TEXT:
+            return _invalid("is_kept", f"takes an id of at most {MAX_TEXT} characters")
         case Simulation(signed) if len(signed.text) > MAX_SIGNED:
             return _invalid("simulation", f"takes a message of at most {MAX_SIGNED} characters")
         case IsRegistered(contract_id, account_id) if max(len(contract_id), len(account_id)) > MAX_TEXT:

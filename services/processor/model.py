@@ -17,12 +17,11 @@ from services.common.domain.intent import (
     ErrorDetails,
     ExecutionDetails,
     IntentRecord,
-    PlainIntent,
     SignedTransaction,
 )
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Verdict
-from services.common.domain.plainjson import deadline_ns, slippage_bps
+from services.common.domain.plainjson import same_intent
 from services.common.errors import Reason
 
 VERIFY: Final = "verify"
@@ -132,28 +131,6 @@ def too_many_attempts(record: IntentRecord, limit: int) -> ErrorDetails | None:
 def expired(record: IntentRecord, seen: ChainIntent) -> bool:
     """Whether the deadline has passed at a final block; `expires_at` is floored to ms."""
     return seen.block_timestamp_ns > to_ns(record.expires_at) + 999_999
-
-
-def same_intent(kept: Mapping[str, Any], ours: PlainIntent) -> bool:
-    """Whether the contract keeps our very intent. As in the contract, a body may leave its deadline out."""
-    try:
-        minimum, slippage = kept.get("min_output_amount"), kept.get("max_slippage")
-        theirs = (
-            kept.get("id"), kept.get("user_account"), kept.get("action"), kept.get("input_token"),
-            str(kept.get("input_amount")), kept.get("output_token"), None if minimum is None else str(minimum),
-            None if slippage is None else slippage_bps(slippage),
-        )  # fmt: skip
-        held = kept.get("deadline")
-        if held is None and kept.get("deadline_ns") is not None:
-            held = int(str(kept["deadline_ns"]))
-        same_time = ours.deadline_ns is None or (held is not None and deadline_ns(held) == ours.deadline_ns)
-    except ValueError:
-        return False
-    mine = (
-        ours.id, ours.user_account, ours.action, ours.input_token,
-        ours.input_amount, ours.output_token, ours.min_output_amount, ours.max_slippage_bps,
-    )  # fmt: skip
-    return theirs == mine and same_time
 
 
 def open_transactions(record: IntentRecord) -> list[SignedTransaction]:

@@ -77,7 +77,8 @@ class Validator:
         full: bool = False,
         explain: bool = False,
     ) -> Sequence[Verdict]:
-        """A verdict for each, in order; one view call at most for all of them. Raises BATCH_SIZE above 256, or above
+        """A verdict for each, in order; one view call for all of them, two where a nonce
+        is used. Raises BATCH_SIZE above 256, or above
         32 with `explain`."""
         items = [(submission, stored) for submission in submissions]
         return await self.judge(items, full=full, explain=explain)
@@ -158,7 +159,19 @@ class Validator:
         answers = await self._ask({view: None for case in cases for view in case.asked.values()})
         for case in cases:
             case.answers = {rule: answers.get(view) for rule, view in case.asked.items()}
+        await self._ask_again(cases, walks)
+        for case in cases:
             _of(walks, case).secure(case)
+
+    async def _ask_again(self, cases: Sequence[Case], walks: Walks) -> None:
+        """Where an answer leaves a doubt; seldom, so that most calls ask the chain once."""
+        doubts = [(case, asked) for case in cases if (asked := _of(walks, case).doubted(case))]
+        if not doubts:
+            return
+        answers = await self._ask({view: None for _, asked in doubts for view in asked.values()})
+        for case, asked in doubts:
+            case.asked = {**case.asked, **asked}
+            case.answers = {**case.answers, **{rule: answers.get(view) for rule, view in asked.items()}}
 
     async def _ask(self, views: Mapping[ChainView, None]) -> dict[ChainView, Answer]:
         """The answers that could be had. One that could not be is left out, and noticed in `_conclude`."""

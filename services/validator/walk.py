@@ -36,6 +36,15 @@ class Brisk:
                     asked[rule.name] = view
         return asked
 
+    def doubted(self, case: Case) -> dict[str, ChainView]:
+        """What the chain must be asked once more, by rule, now that its first answers are there."""
+        asked: dict[str, ChainView] = {}
+        for rule in self._table.doubting:
+            view = rule.again(case) if rule.again is not None and rule.name in case.asked else None
+            if view is not None:
+                asked[rule.name] = view
+        return asked
+
     def secure(self, case: Case) -> None:
         """The last stage, on a case that is prepared and has the chain's answers."""
         self._table.security[case.reach](case)

@@ -4,7 +4,7 @@ in this process and over HTTP."""
 import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,12 +24,13 @@ from services.common.chain.port import (
 )
 from services.common.clock import SystemClock
 from services.common.domain.intent import SignedTransaction
-from services.common.domain.plainjson import plain_to_json
+from services.common.domain.plainjson import plain_to_json, same_intent
 from services.common.domain.signedjson import signed_from_json, signed_to_json
 from services.common.domain.views import (
     BalanceOf,
     CurrentSalt,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -41,7 +42,6 @@ from services.devnet.app import build
 from services.devnet.config import Settings
 from services.devnet.genesis import relayer_keys
 from services.devnet.rpc.errors import RpcError
-from services.processor.model import same_intent
 from tests.harness.signing import Wallet, to_domain
 from tests.unit.processor.fake_chain import FakeChain
 
@@ -218,6 +218,23 @@ async def test_views_of_the_verifier_are_answered_in_order(kit: Kit, args: dict[
         [not isinstance(one, IntentError) and one.value for one in answers] for answers in (before, after)
     ]
     assert values == [[False, True, False, 0, False], [True, True, False, 0, False]]
+
+
+async def test_what_the_verifier_keeps_is_known_by_its_content(kit: Kit, args: dict[str, Any]) -> None:
+    kept = to_domain({**args["intent"], "signed_data": args["signed"]}).intent
+    assert kept is not None and kept.deadline_ns is not None
+    asked = [
+        IsKept(kept), IsKept(replace(kept, deadline_ns=None)), IsKept(replace(kept, deadline_ns=kept.deadline_ns + 1)),
+        IsKept(replace(kept, input_amount="1")), IsKept(replace(kept, max_slippage_bps=None)),
+        IsKept(replace(kept, id="another")),
+    ]  # fmt: skip
+    before = await kit.chain.views(asked)
+    await kit.end(await kit.sign("verify_signed_intent", args))
+    after = await kit.chain.views(asked)
+    values = [
+        [not isinstance(one, IntentError) and one.value for one in answers] for answers in (before, after)
+    ]
+    assert values == [[False] * 6, [True, True, False, False, False, False]]
 
 
 async def test_a_message_is_tried_and_the_contracts_words_come_back(kit: Kit, args: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.common.domain.views import ChainView, HasPublicKey, IsNonceUsed, IsValidSalt, ViewAnswer
+from services.common.domain import strictjson
+from services.common.domain.plainjson import same_intent
+from services.common.domain.views import ChainView, HasPublicKey, IsKept, IsNonceUsed, IsValidSalt, ViewAnswer
 from services.common.errors import IntentError
 from services.devnet.contracts.native import NativeEngine
 from services.devnet.contracts.port import Panic
@@ -90,6 +92,11 @@ class Contract:
             case IsNonceUsed(account, nonce):
                 text = base64.b64encode(nonce).decode()
                 said = self._call("is_nonce_used", {"account_id": account, "nonce": text})
+            case IsKept(intent):
+                found = strictjson.loads(
+                    self._call("get_intent", {"intent_id": intent.id}), max_bytes=1 << 20
+                )
+                return found is not None and same_intent(found, intent)
             case IsValidSalt(salt):
                 said = self._call("is_valid_salt", {"salt": salt.hex()})
             case _:

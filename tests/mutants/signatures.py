@@ -56,6 +56,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/validator/test_rules.py::test_p10_every_rule_is_needed",),
     ),
     without(
+        "P9", "a-used-nonce-is-no-matter", "services.validator.rules.chain",
+        ("    used = said is False if", "    used = False if"),
+        tests=("tests/unit/validator/test_security.py::test_p09_a_used_nonce_is_no_fault_of_the_intent_that_the_contract_keeps",),
+    ),
+    without(
         "P9", "a-timestamp-after-the-deadline", "services.validator.rules.signature",
         (" and payload.timestamp_ns > until:\n", " and payload.timestamp_ns < 0:\n"),
         tests=(f"{_STANDARDS}::test_p09_a_timestamp_of_ton_connect_may_be_the_deadline_and_no_later",),

@@ -20,6 +20,7 @@ from services.common.domain.outcomes import StatusAnswer, StatusQuery
 from services.common.domain.views import (
     BalanceOf,
     CurrentSalt,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     Simulation,
@@ -98,11 +99,12 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
         await world.cache.invalidate(["primed"])
         world.store.write("primed", 2)
         assert await world.seen("primed") == (2, "store")
-        signed = to_domain(Wallet().sign_plain()).signed_data
-        assert signed is not None
+        whole = to_domain(Wallet().sign_plain(Wallet().fields(deadline="2030-01-01T00:00:00.5Z")))
+        signed, kept = whole.signed_data, whole.intent
+        assert signed is not None and kept is not None
         trial, tried = Simulation(signed), Simulation(dataclasses.replace(signed, signature="ed25519:1"))
         held, there = BalanceOf("a.near", "nep141:b.near"), IsRegistered("b.near", "a.near")
-        world.chain.truths = {held: 2**128 - 1, there: True, trial: "", tried: "no"}
+        world.chain.truths = {held: 2**128 - 1, there: True, trial: "", tried: "no", IsKept(kept): True}
         asked = [
             CurrentSalt(),
             IsNonceUsed("a.near", b"n" * 32),
@@ -111,12 +113,14 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
             IsRegistered("c.near", "a.near"),
             trial,
             tried,
+            IsKept(kept),
+            IsKept(dataclasses.replace(kept, max_slippage_bps=None)),
         ]
         answers = await world.cache.views(asked)
-        expected = (b"salt", False, 2**128 - 1, True, False, "", "no")
+        expected = (b"salt", False, 2**128 - 1, True, False, "", "no", True, False)
         assert answers == [ViewAnswer(value=value, block_height=7) for value in expected]
         kinds = [type(one.value) for one in answers if isinstance(one, ViewAnswer)]
-        assert kinds == [bytes, bool, int, bool, bool, str, str]
+        assert kinds == [bytes, bool, int, bool, bool, str, str, bool, bool]
 
 
 @pytest.mark.parametrize("size", [0, 1001])

@@ -12,6 +12,8 @@ from services.common.convert.explanations import (
 from services.common.convert.intents import (
     event_to_proto,
     events_from_proto,
+    plain_from_proto,
+    plain_to_proto,
     status_from_proto,
     status_to_proto,
 )
@@ -24,6 +26,7 @@ from services.common.domain.views import (
     ChainView,
     CurrentSalt,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -147,6 +150,8 @@ def view_to_proto(view: ChainView) -> cache_pb.ChainView:
             return cache_pb.ChainView(is_registered=registered)
         case Simulation(signed):
             return cache_pb.ChainView(simulation=cache_pb.Simulation(signed=signed_to_proto(signed)))
+        case IsKept(intent):
+            return cache_pb.ChainView(is_kept=cache_pb.IsKept(intent=plain_to_proto(intent)))
 
 
 def view_from_proto(message: cache_pb.ChainView) -> ChainView:
@@ -166,6 +171,8 @@ def view_from_proto(message: cache_pb.ChainView) -> ChainView:
             return IsRegistered(message.is_registered.contract_id, message.is_registered.account_id)
         case "simulation":
             return Simulation(signed_from_proto(message.simulation.signed))
+        case "is_kept":
+            return IsKept(plain_from_proto(message.is_kept.intent))
         case None:
             raise IntentError(Reason.INVALID_FIELD, "views has an item without a view")
 

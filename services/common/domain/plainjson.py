@@ -1,6 +1,7 @@
 """A plain intent as JSON shows it: seed's names, percent, RFC 3339."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -79,6 +80,28 @@ def plain_to_json(intent: PlainIntent) -> dict[str, Any]:
     if intent.deadline_ns is not None:
         shown["deadline"] = rfc3339(intent.deadline_ns)
     return shown
+
+
+def same_intent(kept: Mapping[str, Any], ours: PlainIntent) -> bool:
+    """Whether the contract keeps our very intent. As in the contract, a body may leave its deadline out."""
+    try:
+        minimum, slippage = kept.get("min_output_amount"), kept.get("max_slippage")
+        theirs = (
+            kept.get("id"), kept.get("user_account"), kept.get("action"), kept.get("input_token"),
+            str(kept.get("input_amount")), kept.get("output_token"), None if minimum is None else str(minimum),
+            None if slippage is None else slippage_bps(slippage),
+        )  # fmt: skip
+        held = kept.get("deadline")
+        if held is None and kept.get("deadline_ns") is not None:
+            held = int(str(kept["deadline_ns"]))
+        same_time = ours.deadline_ns is None or (held is not None and deadline_ns(held) == ours.deadline_ns)
+    except ValueError:
+        return False
+    mine = (
+        ours.id, ours.user_account, ours.action, ours.input_token,
+        ours.input_amount, ours.output_token, ours.min_output_amount, ours.max_slippage_bps,
+    )  # fmt: skip
+    return theirs == mine and same_time
 
 
 def _is_number(value: object) -> bool:

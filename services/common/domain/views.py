@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.common.domain.intent import SignedData
+from services.common.domain.intent import PlainIntent, SignedData
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,17 @@ class Simulation:
     signed: SignedData
 
 
-ChainView = HasPublicKey | IsNonceUsed | CurrentSalt | IsValidSalt | BalanceOf | IsRegistered | Simulation
+@dataclass(frozen=True, slots=True)
+class IsKept:
+    """Does the Verifier keep this very intent, whatever has become of it? A deadline left out agrees with any. Answered
+    by a bool."""
+
+    intent: PlainIntent
+
+
+ChainView = (
+    HasPublicKey | IsNonceUsed | CurrentSalt | IsValidSalt | BalanceOf | IsRegistered | Simulation | IsKept
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

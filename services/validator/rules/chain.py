@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 from services.common.domain.plainjson import MAX_DEADLINE_NS, rfc3339
-from services.common.domain.views import HasPublicKey, IsNonceUsed, IsValidSalt
+from services.common.domain.views import HasPublicKey, IsKept, IsNonceUsed, IsValidSalt
 from services.common.errors import Reason
 from services.validator.message import NONCE_BYTES
 from services.validator.model import Case, Reach
@@ -107,7 +107,7 @@ def _until_text(case: Case) -> str | None:
     view=_salted,
 )
 def nonce_salt(case: Case) -> None:
-    if case.said("nonce-salt") is False:
+    if case.said("nonce-salt") is False and not case.kept:
         case.add(
             _NONCE,
             Reason.INVALID_NONCE,
@@ -129,7 +129,7 @@ def nonce_salt(case: Case) -> None:
 def nonce_outlives_deadline(case: Case) -> None:
     # with the deadline ahead this also says that the nonce has not expired, which the contract asks afterwards
     nonce, until = _versioned(case), case.deadline_ns
-    if nonce is not None and until is not None and until > _until(nonce):
+    if nonce is not None and until is not None and until > _until(nonce) and not case.kept:
         case.add(_NONCE, Reason.INVALID_NONCE, "the deadline lies after the nonce's own deadline")
 
 
@@ -140,19 +140,27 @@ def _used(case: Case) -> IsNonceUsed | None:
     return IsNonceUsed(case.intent.user_account, nonce)
 
 
+def _kept(case: Case) -> IsKept | None:
+    # of what it keeps already the contract says yes again, whatever the nonce
+    return IsKept(case.intent) if case.reading is None and case.said("nonce-unused") is True else None
+
+
 @rule(
     "nonce-unused",
     Kind.PROTOCOL,
     Reason.NONCE_USED,
     _NONCE,
-    asks="No message of this user with this nonce was executed; a stored intent's own does not count.",
+    asks="No message of this user with this nonce was executed, but for one of this very intent or of a stored one.",
     mend="Sign again with a fresh nonce.",
     needs=Reach.MESSAGE,
     reads=("user_account", _NONCE),
     view=_used,
+    again=_kept,
 )
 def nonce_unused(case: Case) -> None:
-    if case.said("nonce-unused") is True:
+    said = case.said("nonce-unused")
+    used = said is False if isinstance(case.asked.get("nonce-unused"), IsKept) else said is True
+    if used:
         case.add(_NONCE, Reason.NONCE_USED, "the nonce was already used by this account")
 
 

@@ -25,8 +25,9 @@ class Rule:
 
     `name` is public and never renamed. `reasons` and `fields` are all that its violations may carry; `asks` says
     in one line what holds where it passes, `mend` what to do where it does not. `check` is called only on a case
-    that reaches `needs`; `view` names what the chain must be asked first, None where there is nothing to ask.
-    `reads` are the fields that it needs to stand: where one was refused, it says nothing, or nothing that counts.
+    that reaches `needs`; `view` names what the chain must be asked first, None where there is nothing to ask; `again`
+    what it must be asked after that answer, whose place the second takes. `reads` are the fields that it needs to
+    stand: where one was refused, it says nothing, or nothing that counts.
     `seen` shows people what it looked at, None where that is not there; without it they are shown its fields.
     """
 
@@ -39,6 +40,7 @@ class Rule:
     check: Check
     needs: Reach = Reach.INTENT
     view: Callable[[Case], ChainView | None] | None = None
+    again: Callable[[Case], ChainView | None] | None = None
     reads: tuple[str, ...]
     seen: Seen | None = None
 
@@ -53,6 +55,7 @@ def rule(
     mend: str,
     needs: Reach = Reach.INTENT,
     view: Callable[[Case], ChainView | None] | None = None,
+    again: Callable[[Case], ChainView | None] | None = None,
     reads: tuple[str, ...] | None = None,
     seen: Seen | None = None,
 ) -> Callable[[Check], Rule]:
@@ -71,6 +74,7 @@ def rule(
             check=check,
             needs=needs,
             view=view,
+            again=again,
             reads=named if reads is None else reads,
             seen=seen,
         )
@@ -90,6 +94,7 @@ class Table:
     plain: tuple[tuple[str, Check], ...] = field(init=False)
     security: tuple[Check, ...] = field(init=False)
     asking: tuple[Rule, ...] = field(init=False)
+    doubting: tuple[Rule, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         names = [rule.name for _, rule in self]
@@ -106,6 +111,7 @@ class Table:
         object.__setattr__(self, "plain", plain)
         object.__setattr__(self, "security", reaching)
         object.__setattr__(self, "asking", tuple(rule for rule in secure if rule.view is not None))
+        object.__setattr__(self, "doubting", tuple(rule for rule in secure if rule.again is not None))
 
     def __iter__(self) -> Iterator[tuple[str, Rule]]:
         """Each rule with its stage, in order."""

@@ -1,15 +1,17 @@
 """Chain views are kept for as long as their answer can be relied on."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from services.common.domain.intent import SignedData
+from services.common.domain.intent import PlainIntent, SignedData
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -22,6 +24,16 @@ from tests.unit.cache.fakes import Chain, Clock, Store, new_cache
 
 KEY = HasPublicKey("alice.near", "ed25519:x")
 NONCE = IsNonceUsed("alice.near", b"n" * 32)
+KEPT = IsKept(
+    PlainIntent(
+        id="i",
+        user_account="alice.near",
+        action="swap",
+        input_token="USDC",
+        input_amount="1",
+        output_token="NEAR",
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +43,8 @@ NONCE = IsNonceUsed("alice.near", b"n" * 32)
         (KEY, False, 0.0),
         (NONCE, True, 86_400.0),
         (NONCE, False, 0.0),
+        (KEPT, True, 86_400.0),
+        (KEPT, False, 0.0),
         (IsValidSalt(b"abcd"), True, 2.0),
         (CurrentSalt(), True, 2.0),
         (BalanceOf("alice.near", "USDC"), 7, 1.0),
@@ -85,10 +99,11 @@ async def test_a_malformed_view_is_refused_alone() -> None:
             BalanceOf("a", "t" * 999),
             IsRegistered("c" * 999, "a"),
             Simulation(SignedData(standard="raw_ed25519", payload="m" * 65_537, public_key="", signature="")),
+            IsKept(replace(KEPT.intent, id="i" * 999)),
             KEY,
         ]
     )
-    assert [isinstance(answer, IntentError) for answer in answers] == [True] * 6 + [False]
+    assert [isinstance(answer, IntentError) for answer in answers] == [True] * 7 + [False]
     assert chain.viewed == [[KEY]]
 
 

@@ -23,11 +23,13 @@ from services.common.chain.port import (
 )
 from services.common.domain import strictjson
 from services.common.domain.intent import Nep413Payload, SignedTransaction
+from services.common.domain.plainjson import same_intent
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -241,6 +243,9 @@ class FakeChain:
                 return "nonce was already used" if used else ""
             case IsRegistered():
                 return False
+            case IsKept(intent):
+                kept = self._seen(intent.id).kept
+                return kept is not None and same_intent(kept, intent)
 
     def _ask(self) -> None:
         if self.away > 0:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from services.common.clock import to_ns
-from services.common.domain.intent import Submission
+from services.common.domain.intent import PlainIntent, Submission
 from services.common.domain.outcomes import Verdict
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -50,6 +51,7 @@ class FakeViews:
     salts: set[bytes] = field(default_factory=set)
     balances: dict[tuple[str, str], int] = field(default_factory=dict)
     registered: set[tuple[str, str]] = field(default_factory=set)
+    kept: dict[str, PlainIntent] = field(default_factory=dict)
     words: str = ""
     away: bool = False
     mute: type | None = None
@@ -75,6 +77,8 @@ class FakeViews:
                 return ViewAnswer(value=self.balances.get((account, token), 0), block_height=7)
             case Simulation():
                 return ViewAnswer(value=self.words, block_height=7)
+            case IsKept(intent):
+                known = self.kept.get(intent.id) == intent
             case IsRegistered(contract, account):
                 known = (contract, account) in self.registered
             case _:

@@ -1,5 +1,6 @@
 """The security stage: every rule has an input that fails it alone, and the contract's order is kept."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -7,12 +8,26 @@ from datetime import timedelta
 import pytest
 
 from services.common.clock import to_ns
-from services.common.domain.views import HasPublicKey, IsNonceUsed, IsValidSalt
+from services.common.domain.views import HasPublicKey, IsKept, IsNonceUsed, IsValidSalt
 from services.common.errors import Reason
+from services.validator.model import RuleBook
+from services.validator.service import Validator
+from tests.differential.contract import Contract
 from tests.harness.signing import VERIFIER, Wallet, to_domain
 from tests.unit.validator.alone import MALLORY, versioned
 from tests.unit.validator.messages import TOO_LONG, UNREADABLE, body_of, message
-from tests.unit.validator.support import ALICE, NOW, SOON, FakeViews, found, judge, only, signed, validator
+from tests.unit.validator.support import (
+    ALICE,
+    NOW,
+    SOON,
+    FakeViews,
+    StoppedClock,
+    found,
+    judge,
+    only,
+    signed,
+    validator,
+)
 
 PAYLOAD = "signed_data.payload"
 
@@ -244,6 +259,49 @@ async def test_a_used_nonce_counts_unless_the_intent_is_stored() -> None:
     assert (await judge(body, views, stored=True)).valid
     views.used = {(MALLORY.account_id, b"\7" * 32)}
     assert (await judge(body, views)).valid
+
+
+async def test_p09_a_used_nonce_is_no_fault_of_the_intent_that_the_contract_keeps() -> None:
+    """It says yes to it again, and looks at no nonce."""
+    used = {(ALICE.account_id, b"\7" * 32)}
+    body = body_of(message())
+    intent = to_domain(body).intent
+    assert intent is not None
+    views = FakeViews(used=used, kept={"m": intent})
+    assert (await judge(body, views)).valid
+    # asked only of what is used, in a call of its own
+    assert [[type(view) for view in call] for call in views.calls] == [[IsNonceUsed], [IsKept]]
+    other = FakeViews(used=used, kept={"m": replace(intent, input_amount="7")})
+    only(await judge(body, other), "security", f"{PAYLOAD}.nonce", Reason.NONCE_USED)
+    away = await judge(body, FakeViews(used=used, kept={"m": intent}, mute=IsKept))
+    assert (away.valid, away.unavailable, away.violations) == (False, "chain views", ())
+    for nonce in (versioned(salt=b"tlas"), versioned(after=timedelta(minutes=9))):
+        body = body_of(message(), nonce=nonce)
+        views = FakeViews(used={(ALICE.account_id, nonce)}, salts={b"salt"}, kept={"m": intent})
+        assert (await judge(body, views)).valid
+        views.kept = {}
+        assert {reason for _, reason in found(await judge(body, views))} == {
+            Reason.INVALID_NONCE,
+            Reason.NONCE_USED,
+        }
+        views.used = set()
+        only(await judge(body, views), "security", f"{PAYLOAD}.nonce", Reason.INVALID_NONCE)
+
+
+async def test_the_contract_too_says_yes_again_to_what_it_keeps() -> None:
+    chain = Contract(to_ns(NOW))
+    bodies = [signed() for _ in range(3)]
+    sent = [({k: v for k, v in body.items() if k != "signed_data"}, body["signed_data"]) for body in bodies]
+    for intent, data in sent[:2]:
+        chain.keep("verify_signed_intent", {"intent": intent, "signed": data})
+    used = base64.b64decode(bodies[0]["signed_data"]["payload"]["nonce"])
+    again = ALICE.sign_plain(ALICE.fields(), deadline=SOON, nonce=used)
+    verdicts = await Validator(RuleBook(), chain, StoppedClock()).validate(
+        [to_domain(body) for body in (*bodies, again)]
+    )
+    assert [verdict.valid for verdict in verdicts] == [True, True, True, False]
+    assert [chain.refusal(*one) for one in sent] == ["", "", ""]
+    assert found(verdicts[3]) == [(f"{PAYLOAD}.nonce", Reason.NONCE_USED)]
 
 
 async def test_everything_wrong_is_listed_in_the_contracts_order() -> None:

@@ -6,13 +6,15 @@ from typing import Any, Final
 from services.common.chain.near.errors import NearError, panic_of
 from services.common.chain.near.questions import Questions, no_answer
 from services.common.chain.port import Block
-from services.common.domain.intent import SignedData
+from services.common.domain.intent import PlainIntent, SignedData
+from services.common.domain.plainjson import same_intent
 from services.common.domain.signedjson import signed_to_json
 from services.common.domain.views import (
     BalanceOf,
     ChainView,
     CurrentSalt,
     HasPublicKey,
+    IsKept,
     IsNonceUsed,
     IsRegistered,
     IsValidSalt,
@@ -42,6 +44,8 @@ async def ask(node: Questions, verifier_id: str, view: ChainView, at: Block | No
             return await _registered(node, contract_id, account_id, at)
         case Simulation(signed):
             return await _simulated(node, verifier_id, signed, at)
+        case IsKept(intent):
+            return await _kept(node, verifier_id, intent, at)
     value, height = await node.json_view(verifier_id, method, args, at)
     answer = _answer(view, value)
     if answer is None:
@@ -62,6 +66,13 @@ async def _registered(node: Questions, contract_id: str, account_id: str, at: Bl
     if value is not None and not isinstance(value, dict):
         raise unavailable("chain node")
     return ViewAnswer(value=value is not None, block_height=height)
+
+
+async def _kept(node: Questions, verifier_id: str, intent: PlainIntent, at: Block | None) -> ViewAnswer:
+    kept, height = await node.json_view(verifier_id, "get_intent", {"intent_id": intent.id}, at)
+    if kept is not None and not isinstance(kept, dict):
+        raise unavailable("chain node")
+    return ViewAnswer(value=kept is not None and same_intent(kept, intent), block_height=height)
 
 
 async def _simulated(node: Questions, verifier_id: str, signed: SignedData, at: Block | None) -> ViewAnswer:
