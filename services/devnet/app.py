@@ -123,7 +123,7 @@ async def open_chain(settings: Settings, clock: Clock, faults: Faults) -> AsyncI
             delta: Delta = dict(entries)
             undo = state.undo_of(delta)
             if storage is not None:
-                await storage.commit(block, delta, undo, [])
+                await storage.commit([(block, delta, undo)], [])
             state.publish(0, delta, undo)
             blocks, txs = [block], []
         else:

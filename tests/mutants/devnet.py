@@ -28,6 +28,21 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/devnet/test_effects.py::test_a_call_that_changed_much_and_failed_has_no_effect",),
     ),
     without(
+        "devnet", "a-reorg-reaches-below-final", "services.devnet.node.chain",
+        ("if not 0 < depth <= self.head.height - self.final_height:", "if not 0 < depth < self.head.height:"),
+        tests=("tests/unit/devnet/test_reorg.py::test_nothing_final_can_be_taken_back",),
+    ),
+    without(
+        "devnet", "a-reorg-is-not-in-the-file", "services.devnet.node.storage",
+        ("                self._change(back)\n", ""),
+        tests=("tests/unit/devnet/test_reorg.py::test_final_never_changes_and_the_file_says_what_memory_says[1]",),
+    ),
+    without(
+        "devnet", "a-reorg-keeps-outcomes", "services.devnet.node.chain",
+        ("dict(kept)", "{}"),
+        tests=("tests/unit/devnet/test_reorg.py::test_a_reorg_between_receipts_takes_back_only_what_is_after_it",),
+    ),
+    without(
         "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
         ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
         tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),

@@ -298,6 +298,20 @@ async def test_blocks_stop_for_a_while_and_go_on() -> None:
         assert (await client.call("send_tx", sending(signed, "FINAL")))["final_execution_status"] == "FINAL"
 
 
+async def test_who_waited_for_less_than_final_saw_what_vanished(still: Client) -> None:
+    await blocks(still, 3)
+    signed = await still.verify("vanish-1")
+    await still.call("send_tx", sending(signed))
+    await blocks(still, 2)
+    seen = await still.call("tx", looking(signed, "EXECUTED_OPTIMISTIC"))
+    assert seen["final_execution_status"] == "EXECUTED_OPTIMISTIC" and "SuccessValue" in seen["status"]
+    await still.call("devnet_reorg", {"blocks": 2, "transactions": "lost"})
+    assert await cause(still, "tx", looking(signed)) == "UNKNOWN_TRANSACTION"
+    block = {"block_id": seen["transaction_outcome"]["block_hash"]}
+    assert await cause(still, "block", block) == "UNKNOWN_BLOCK"
+    assert (await effects(still, "vanish-1")) == {}
+
+
 async def test_rules_are_taken_all_or_none_and_errors_named(still: Client) -> None:
     several = {"faults": [{"fault": "refuse"}, {"fault": "slow", "ms": "long"}]}
     told = await still.error("devnet_fault_add", several)

@@ -117,6 +117,14 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "solver_fail": Kind(says="the Solver answers that it had no success", bounds=BY_SOLVER),
     "solver_low": Kind(says="the Solver gives 1 unit and calls it a success", bounds=BY_SOLVER),
+    "reorg": Kind(
+        says="before a block the newest `blocks` that are not final give way to others",
+        bounds=(),
+        params={
+            "blocks": Number(default=1, least=1),
+            "transactions": Word(default="later", among=("again", "later", "lost")),
+        },
+    ),
     "stall": Kind(says="no block is made, `count` says for how many block times", bounds=()),
 }
 """Every fault there is."""

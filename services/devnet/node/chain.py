@@ -1,29 +1,37 @@
 """The chain: a pool, a block at a time, each durable before anyone can see it."""
 
 import asyncio
-from collections import OrderedDict
+from collections import ChainMap, OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from services.common.clock import Clock
-from services.devnet.node.execute import Executor, Work
-from services.devnet.node.keys import b58decode, b58encode, sha256, verify
+from services.devnet.node.keys import b58decode, b58encode, verify
+from services.devnet.node.maker import Made, Maker
 from services.devnet.node.records import Block, TxRecord
-from services.devnet.node.runtime import Moment, Runtime
+from services.devnet.node.runtime import Runtime
 from services.devnet.node.state import Overlay, State
 from services.devnet.node.storage import RECENT, Storage
 from services.devnet.node.transaction import SignedTransaction
-from services.devnet.node.troubles import Troubles
+from services.devnet.node.troubles import Fate, Troubles
 from services.devnet.node.validate import InvalidTransaction, check_shape, check_state
 
-MAX_TXS: Final = 200
-MAX_RECEIPTS: Final = 400
-"""Per block; what is left waits for the next one."""
+T = TypeVar("T")
 MAX_POOL: Final = 20_000
 
 
 class PoolFull(Exception):
     """More transactions wait than the pool holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reorganised:
+    """What a reorg did: the newest block that stayed, hashes of those that vanished and of their transactions."""
+
+    fork_height: int
+    vanished: tuple[str, ...]
+    transactions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +52,37 @@ class Chain:
         blocks: list[Block], txs: list[TxRecord], troubles: Troubles,
     ) -> None:  # fmt: skip
         self.rules = rules
-        self.state = state
         self.runtime = runtime
         self._clock = clock
         self._storage = storage
         self._troubles = troubles
-        self._blocks: OrderedDict[int, Block] = OrderedDict((block.height, block) for block in blocks)
-        self._by_hash = {block.hash: block.height for block in blocks}
-        self._txs: OrderedDict[str, TxRecord] = OrderedDict((tx.hash, tx) for tx in txs)
         self._pool: OrderedDict[str, SignedTransaction] = OrderedDict()
         self._refused: OrderedDict[str, InvalidTransaction] = OrderedDict()
-        self._due = list(state.scan("q|"))
-        self._executor = Executor(runtime, rules.gas_price, self._txs, troubles)
+        self._recent: dict[int, list[SignedTransaction]] = {}
+        self._maker = Maker(runtime, rules.gas_price, troubles)
         self._tick: asyncio.Future[None] | None = None
         self._making = asyncio.Lock()
         self._closed = False
-        self._tasks: set[asyncio.Task[Block]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._begin(state, blocks, txs)
+
+    def _begin(self, state: State, blocks: list[Block], txs: list[TxRecord]) -> None:
+        """What a node knows as it starts."""
+        self.state = state
+        self._blocks: OrderedDict[int, Block] = OrderedDict((block.height, block) for block in blocks)
+        self._by_hash = {block.hash: block.height for block in blocks}
+        self._txs: OrderedDict[str, TxRecord] = OrderedDict((tx.hash, tx) for tx in txs)
+        self._due = list(state.scan("q|"))
         self.head = blocks[-1]
         self.genesis = blocks[0]
 
     @property
     def final_height(self) -> int:
+        """Never goes back: a reorg leaves one block more than it took."""
         return self.final_from(self.head.height)
 
     def final_from(self, head: int) -> int:
-        """The newest final height when the newest height is `head`."""
+        """The newest final height for a node whose newest height is `head`."""
         return max(head - self.rules.finality_lag, self.earliest.height)
 
     @property
@@ -147,66 +161,75 @@ class Chain:
     async def produce(self) -> Block:
         """Make, store and publish one block. A caller that is cancelled does not cut the block short: stored
         and not published it would be in the way of the next one."""
-        task = asyncio.create_task(self._locked())
+        return await self._alone(self._produce)
+
+    async def reorg(self, depth: int, fate: Fate) -> Reorganised:
+        """The newest `depth` blocks give way to `depth` + 1 others, all at once. Raises ValueError if one is final."""
+
+        async def run() -> Reorganised:
+            if not 0 < depth <= self.head.height - self.final_height:
+                raise ValueError(f"only {self.head.height - self.final_height} blocks are not final")
+            return await self._reorg(depth, fate)
+
+        return await self._alone(run)
+
+    async def restart(self) -> None:
+        """Begin anew from the state file, as after a crash: the pool is gone. Raises ValueError if there is none."""
+        storage = self._storage
+        if storage is None:
+            raise ValueError("there is no state file to restart from: set STATE_FILE")
+
+        async def run() -> None:
+            loaded = await storage.reopen()
+            for forgotten in (self._pool, self._refused, self._recent):
+                forgotten.clear()
+            self._begin(State(loaded.entries, loaded.undo), loaded.blocks, loaded.txs)
+            self._wake()
+
+        await self._alone(run)
+
+    async def _alone(self, work: Callable[[], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with self._making:
+                if self._closed:
+                    raise RuntimeError("the chain is closed")
+                return await work()
+
+        task = asyncio.create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
-
-    async def _locked(self) -> Block:
-        async with self._making:
-            if self._closed:
-                raise RuntimeError("the chain is closed")
-            return await self._produce()
 
     async def close(self) -> None:
         """Let the block in the making end; there are no more after it."""
         self._closed = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _choose(self, refused: dict[str, InvalidTransaction]) -> list[SignedTransaction]:
-        """The next transactions, those of one key in order of nonce."""
-        chosen: list[SignedTransaction] = []
-        for tx in sorted(self._pool.values(), key=lambda tx: tx.nonce):
-            if len(chosen) >= MAX_TXS:
-                break
-            try:
-                self.check_age(tx)
-                if self._troubles.expires(tx):
-                    raise InvalidTransaction("Expired")
-            except InvalidTransaction as invalid:
-                refused[tx.hash] = invalid
-            else:
-                chosen.append(tx)
-        return chosen
-
     async def _produce(self) -> Block:
-        before, height = self.head, self.head.height + 1
-        timestamp = max(self._clock.now_ns(), before.timestamp + 1)
-        named = b58decode(before.hash) + height.to_bytes(8, "big") + timestamp.to_bytes(8, "big")
-        work = Work(
-            Moment(height=height, hash=b58encode(sha256(named)), timestamp=timestamp), Overlay(self.state)
+        asked = self._troubles.reorg()
+        if asked is not None:
+            await self._reorg(min(asked[0], self.head.height - self.final_height), asked[1])
+        pool = list(self._pool.values())
+        made = await self._maker.make(
+            self.state, self.head, self._clock.now_ns(), self._due, pool, self._txs, self.check_age
         )
-        due, later = self._due[:MAX_RECEIPTS], self._due[MAX_RECEIPTS:]
-        made = await self._executor.block(work, self._choose(work.refused), due)
-        block = Block(
-            height=height, hash=work.moment.hash, prev_hash=before.hash, timestamp=timestamp,
-            transactions=len(work.included), gas_used=work.gas,
-        )  # fmt: skip
-        delta, undo = work.overlay.delta, self.state.undo_of(work.overlay.delta)
         if self._storage is not None:
-            await self._storage.commit(block, delta, undo, list(work.records.values()))
-        self.state.publish(height, delta, undo)
-        self._due = later + made
-        self._publish(block, work)
-        return block
+            await self._storage.commit([made.change], list(made.work.records.values()))
+        self._publish(made)
+        self._wake()
+        return made.block
 
-    def _publish(self, block: Block, work: Work) -> None:
+    def _publish(self, made: Made) -> None:
+        block, work = made.block, made.work
+        self.state.publish(block.height, work.overlay.delta, made.undo)
+        self._due = made.due
         self._blocks[block.height] = block
         self._by_hash[block.hash] = block.height
         keep = max(self.rules.validity_blocks, 100) + 1
         while len(self._blocks) > keep:
             _, old = self._blocks.popitem(last=False)
             del self._by_hash[old.hash]
+        self._recent[block.height] = [self._pool[tx_hash] for tx_hash in work.included]
         for tx_hash in work.included:
             self._pool.pop(tx_hash, None)
         for tx_hash, refusal in work.refused.items():
@@ -215,16 +238,73 @@ class Chain:
         while len(self._refused) > 1000:
             self._refused.popitem(last=False)
         self._txs.update(work.records)
+        self.head = block
+        for height in [height for height in self._recent if height <= self.final_height]:
+            del self._recent[height]
         if self._storage is not None:
             self._evict()
-        self.head = block
+
+    def _wake(self) -> None:
         if self._tick is not None and not self._tick.done():
             self._tick.set_result(None)
+
+    async def _reorg(self, depth: int, fate: Fate) -> Reorganised:
+        if depth == 0:
+            return Reorganised(fork_height=self.head.height, vanished=(), transactions=())
+        fork, vanished = self.head.height - depth, self.head
+        gone = [self._blocks[height] for height in range(fork + 1, self.head.height + 1)]
+        back = self.state.back_to(fork)
+        back_txs = {hash: record.back_to(fork) for hash, record in self._txs.items() if record.last > fork}
+        dropped = frozenset(hash for hash, record in back_txs.items() if record is None)
+        kept = {hash: record for hash, record in back_txs.items() if record is not None}
+        pulled = [tx for block in gone for tx in self._recent.get(block.height, [])]
+        pool = list(self._pool.values()) + pulled if fate is Fate.AGAIN else []
+        base = Overlay(self.state, dict(back))
+        older, gone_hashes = self._blocks[fork], {block.hash for block in gone}
+
+        def check_age(tx: SignedTransaction) -> None:
+            if b58encode(tx.block_hash) in gone_hashes:
+                raise InvalidTransaction("Expired")
+            self.check_age(tx)
+
+        due, branch, records = list(base.scan("q|")), [], dict(kept)
+        for _ in range(depth + 1):
+            known = ChainMap[str, TxRecord](records, self._txs)
+            made = await self._maker.make(
+                base, older, self._clock.now_ns(), due, pool, known, check_age, b58decode(vanished.hash)
+            )
+            branch.append(made)
+            records |= made.work.records
+            base.merge(made.work.overlay)
+            taken = {*made.work.included, *made.work.refused}
+            pool = [tx for tx in pool if tx.hash not in taken]
+            older, due = made.block, made.due
+        if self._storage is not None:
+            again = {hash for made in branch for hash in made.work.included}
+            changes = [made.change for made in branch]
+            await self._storage.commit(changes, list(records.values()), fork, back, dropped - again)
+        # From here on nothing waits: no reader sees the chain between the two branches.
+        self.state.roll_back(fork)
+        for block in gone:
+            del self._blocks[block.height], self._by_hash[block.hash]
+            self._recent.pop(block.height, None)
+        for hash in dropped:
+            del self._txs[hash]
+        self._txs.update(kept)
+        if fate is not Fate.LOST:
+            self._pool = OrderedDict((tx.hash, tx) for tx in (*pulled, *self._pool.values()))
+        for made in branch:
+            self._publish(made)
+        self._wake()
+        return Reorganised(
+            fork_height=fork, vanished=tuple(block.hash for block in gone),
+            transactions=tuple(tx.hash for tx in pulled),
+        )  # fmt: skip
 
     def _evict(self) -> None:
         """Finished transactions beyond the recent ones stay in the file only."""
         while len(self._txs) > RECENT:
             oldest = next(iter(self._txs.values()))
-            if oldest.open or oldest.height > self.final_height:
+            if oldest.open or oldest.last > self.final_height:
                 return
             self._txs.popitem(last=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ class Executor:
     """Turns queued receipts and pooled transactions into a block's changes."""
 
     def __init__(
-        self, runtime: Runtime, gas_price: int, known: dict[str, TxRecord], troubles: Troubles
+        self, runtime: Runtime, gas_price: int, known: Mapping[str, TxRecord], troubles: Troubles
     ) -> None:
         self._runtime = runtime
         self._troubles = troubles

@@ -56,6 +56,22 @@ class TxRecord:
             self, outcomes=(*self.outcomes, outcome), heights=(*self.heights, height), open=self.open - 1
         )
 
+    @property
+    def last(self) -> int:
+        """The newest block that has anything of it."""
+        return max(self.height, *self.heights) if self.heights else self.height
+
+    def back_to(self, head: int) -> "TxRecord | None":
+        """The record as it was when block `head` was the newest; None if it was in no block then."""
+        seen = self.seen_from(head)
+        if seen is None:
+            return None
+        made = {
+            one for outcome in (seen.outcome, *seen.outcomes) for one in outcome["outcome"]["receipt_ids"]
+        }
+        receipts = tuple(receipt for receipt in seen.receipts if receipt["receipt_id"] in made)
+        return replace(seen, receipts=receipts, open=len(receipts) - len(seen.outcomes))
+
     def seen_from(self, head: int) -> "TxRecord | None":
         """What a node whose newest block is `head` knows of it."""
         if self.height > head:

@@ -43,27 +43,41 @@ class State:
         return {key: self._entries.get(key) for key in delta}
 
     def publish(self, height: int, delta: Delta, undo: Delta) -> None:
+        self._change(delta)
+        self._undo[height] = undo
+        while len(self._undo) > HISTORY:
+            self._undo.popitem(last=False)
+
+    def _change(self, delta: Delta) -> None:
         for key, value in delta.items():
             if value is None:
                 self._entries.pop(key, None)
             else:
                 self._entries[key] = value
-        self._undo[height] = undo
-        while len(self._undo) > HISTORY:
-            self._undo.popitem(last=False)
 
-    def at(self, height: int) -> Reading:
-        """The state after block `height`. Raises KeyError when that is no longer kept."""
+    def back_to(self, height: int) -> Delta:
+        """What takes everything after block `height` back. Raises KeyError when that is no longer kept."""
+        past: Delta = {}
         if not self._undo or height >= next(reversed(self._undo)):
-            return self
+            return past
         if height + 1 not in self._undo:
             raise KeyError(height)
-        past: Delta = {}
         for undone in reversed(self._undo):
             if undone <= height:
                 break
             past.update(self._undo[undone])
-        return Overlay(self, past)
+        return past
+
+    def at(self, height: int) -> Reading:
+        """The state after block `height`. Raises KeyError when that is no longer kept."""
+        past = self.back_to(height)
+        return Overlay(self, past) if past else self
+
+    def roll_back(self, height: int) -> None:
+        """Make the state after block `height` the newest. Raises KeyError when it is no longer kept."""
+        self._change(self.back_to(height))
+        for undone in [block for block in self._undo if block > height]:
+            del self._undo[undone]
 
 
 class Overlay:

@@ -6,7 +6,7 @@ power supply; SQLite's WAL checksums drop a torn tail. One thread owns the conne
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +29,10 @@ create table if not exists txs (hash text primary key, height integer not null, 
   record blob not null) without rowid;
 create index if not exists txs_by_height on txs (height);
 """
+
+
+Change = tuple[Block, Delta, Delta]
+"""A block, what it changes, and what takes that back."""
 
 
 class StateFileError(Exception):
@@ -63,6 +67,7 @@ class Storage:
     def __init__(self, path: Path, keep_blocks: int) -> None:
         self._path = path
         self._keep = max(keep_blocks, HISTORY) + 1
+        self._genesis = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="devnet-state")
         self._db: sqlite3.Connection
 
@@ -82,6 +87,7 @@ class Storage:
             raise StateFileError(f"state file {self._path}: {error}") from error
 
     def _open(self, genesis: str) -> Loaded | None:
+        self._genesis = genesis
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
@@ -114,35 +120,64 @@ class Storage:
         entries = dict(self._db.execute("select key, value from state").fetchall())
         return Loaded(entries=entries, undo=undo, blocks=blocks, txs=txs)
 
-    async def commit(self, block: Block, delta: Delta, undo: Delta, txs: list[TxRecord]) -> None:
-        """Make one block durable: returns after fsync."""
-        await self._run(lambda: self._commit(block, delta, undo, txs))
+    async def reopen(self) -> Loaded:
+        """Close the file and read it as a node that starts does. Raises StateFileError."""
 
-    def _commit(self, block: Block, delta: Delta, undo: Delta, txs: list[TxRecord]) -> None:
-        spelled = {key: None if value is None else value.decode("latin-1") for key, value in undo.items()}
+        def again() -> Loaded | None:
+            self._db.close()
+            return self._open(self._genesis)
+
+        loaded = await self._run(again)
+        assert loaded is not None
+        return loaded
+
+    async def commit(
+        self, made: Sequence[Change], txs: Sequence[TxRecord], fork: int | None = None,
+        back: Delta | None = None, dropped: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        """Make blocks durable, all or none: returns after fsync. With `fork` those after it go first, `back` takes
+        their changes back and `dropped` are the transactions that went with them."""
+        await self._run(lambda: self._commit(made, txs, fork, back or {}, dropped))
+
+    def _commit(
+        self, made: Sequence[Change], txs: Sequence[TxRecord], fork: int | None, back: Delta,
+        dropped: Iterable[str],
+    ) -> None:  # fmt: skip
         self._db.execute("begin immediate")
         try:
-            self._db.execute(
-                "insert into blocks values (?, ?, ?)", (block.height, dumps(asdict(block)), dumps(spelled))
-            )
-            self._db.executemany(
-                "insert or replace into state values (?, ?)",
-                [(key, value) for key, value in delta.items() if value is not None],
-            )
-            self._db.executemany(
-                "delete from state where key = ?", [(key,) for key, value in delta.items() if value is None]
-            )
+            if fork is not None:
+                self._db.execute("delete from blocks where height > ?", (fork,))
+                self._db.executemany("delete from txs where hash = ?", [(one,) for one in dropped])
+                self._change(back)
+            for change in made:
+                self._insert(*change)
             self._db.executemany(
                 "insert or replace into txs values (?, ?, ?, ?)",
                 [(tx.hash, tx.height, tx.open, dumps(asdict(tx))) for tx in txs],
             )
-            if block.height % _PRUNE_EVERY == 0:
-                self._db.execute("delete from blocks where height < ?", (block.height - self._keep,))
-                self._db.execute("update blocks set undo = null where height < ?", (block.height - HISTORY,))
             self._db.execute("commit")
         except BaseException:
             self._db.execute("rollback")
             raise
+
+    def _insert(self, block: Block, delta: Delta, undo: Delta) -> None:
+        spelled = {key: None if value is None else value.decode("latin-1") for key, value in undo.items()}
+        self._db.execute(
+            "insert into blocks values (?, ?, ?)", (block.height, dumps(asdict(block)), dumps(spelled))
+        )
+        self._change(delta)
+        if block.height % _PRUNE_EVERY == 0:
+            self._db.execute("delete from blocks where height < ?", (block.height - self._keep,))
+            self._db.execute("update blocks set undo = null where height < ?", (block.height - HISTORY,))
+
+    def _change(self, delta: Delta) -> None:
+        self._db.executemany(
+            "insert or replace into state values (?, ?)",
+            [(key, value) for key, value in delta.items() if value is not None],
+        )
+        self._db.executemany(
+            "delete from state where key = ?", [(key,) for key, value in delta.items() if value is None]
+        )
 
     async def find_tx(self, tx_hash: str) -> TxRecord | None:
         """A transaction of any age."""

@@ -1,5 +1,6 @@
 """What may go wrong on chain by order of a test."""
 
+from enum import Enum
 from typing import Final, Protocol
 
 from services.devnet.node.transaction import SignedTransaction
@@ -8,8 +9,23 @@ OUT_OF_GAS: Final = "Exceeded the prepaid gas."
 """nearcore's text for a call that needs more gas than it was given."""
 
 
+class Fate(Enum):
+    """What becomes of the transactions of blocks that vanish."""
+
+    AGAIN = "again"
+    """They are in the blocks that come instead."""
+    LATER = "later"
+    """They wait in the pool for the blocks after those."""
+    LOST = "lost"
+    """They are gone until they are sent again."""
+
+
 class Troubles(Protocol):
     """Asked at each occasion; every answer but the plain one uses a fault up."""
+
+    def reorg(self) -> tuple[int, Fate] | None:
+        """How many of the newest blocks give way to others before the next one is made."""
+        ...
 
     def expires(self, tx: SignedTransaction) -> bool:
         """Whether the block hash of a pooled transaction is too old as a block takes it up."""
@@ -30,6 +46,9 @@ class Troubles(Protocol):
 
 class NoTroubles:
     """A healthy chain."""
+
+    def reorg(self) -> tuple[int, Fate] | None:
+        return None
 
     def expires(self, tx: SignedTransaction) -> bool:
         return False

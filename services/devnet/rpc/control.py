@@ -8,6 +8,7 @@ from orjson import loads
 from services.devnet.faults import Faults, read_rule
 from services.devnet.node.chain import Chain
 from services.devnet.node.counting import effects
+from services.devnet.node.troubles import Fate
 from services.devnet.rpc.errors import parse_error
 
 Json = dict[str, Any]
@@ -26,6 +27,8 @@ class Control:
             "devnet_fault_list": self.list_faults,
             "devnet_fault_clear": self.clear_faults,
             "devnet_advance": self.advance,
+            "devnet_reorg": self.reorg,
+            "devnet_restart": self.restart,
         }
 
     async def counts(self, params: object) -> Json:
@@ -101,4 +104,28 @@ class Control:
             raise parse_error(f"Failed parsing args: blocks is a whole number from 1 to {MAX_ADVANCE}")
         for _ in range(blocks):
             await self._chain.produce()
+        return {"height": self._chain.head.height}
+
+    async def reorg(self, params: object) -> Json:
+        """`{blocks = 1, transactions = later}` -> `{fork_height, vanished, transactions, height}`: the newest blocks
+        vanish and others come, one more than those; what is final stays. `transactions`: `again`, `later`, `lost`."""
+        given = params if isinstance(params, dict) else {}
+        blocks, fate = given.get("blocks", 1), given.get("transactions", Fate.LATER.value)
+        if fate not in (known := [one.value for one in Fate]):
+            raise parse_error(f"Failed parsing args: transactions is one of {', '.join(known)}")
+        try:
+            done = await self._chain.reorg(blocks if type(blocks) is int else 0, Fate(fate))
+        except ValueError as error:
+            raise parse_error(f"Failed parsing args: blocks: {error}") from None
+        return {
+            "fork_height": done.fork_height, "vanished": list(done.vanished),
+            "transactions": list(done.transactions), "height": self._chain.head.height,
+        }  # fmt: skip
+
+    async def restart(self, params: object) -> Json:
+        """`{}` -> `{height}`: begin anew from the state file, as after a crash. Faults stay."""
+        try:
+            await self._chain.restart()
+        except ValueError as error:
+            raise parse_error(f"devnet_restart: {error}") from None
         return {"height": self._chain.head.height}

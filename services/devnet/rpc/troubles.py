@@ -3,7 +3,7 @@
 from services.devnet.faults import Faults, Occasion, Rule
 from services.devnet.node.counting import intents_in
 from services.devnet.node.transaction import SignedTransaction
-from services.devnet.node.troubles import OUT_OF_GAS
+from services.devnet.node.troubles import OUT_OF_GAS, Fate
 from services.devnet.rpc.vantage import occasion_of
 
 
@@ -12,6 +12,10 @@ class FaultyChain:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+
+    def reorg(self) -> tuple[int, Fate] | None:
+        rule = self._faults.strikes("reorg") if self._faults.any else None
+        return None if rule is None else (rule.number("blocks"), Fate(rule.text("transactions")))
 
     def expires(self, tx: SignedTransaction) -> bool:
         return self._faults.any and self._faults.strikes("expire", occasion_of(tx), at="block") is not None
