@@ -26,6 +26,7 @@ ROOMS = tuple(
     f"tests/contract/test_store_{room}.py"
     for room in (
         "claims",
+        "keys",
         "lists",
         "overdue",
         "resolve",

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from services.common.domain.feed import FeedCommand, FeedMessage
 from services.common.domain.intent import IntentRecord, NewIntent, Submission
+from services.common.domain.keys import KeyAnswer, KeyRef, NonceRequest, Nonces, PoolKey
 from services.common.domain.outcomes import (
     Accepted,
     CachedStatus,
@@ -118,6 +119,31 @@ class WorkQueue(Protocol):
         ...
 
 
+class KeyPool(Protocol):
+    """Access keys to sign with: each has one holder at a time, each nonce one holder ever."""
+
+    async def lease_key(
+        self, keys: Sequence[PoolKey], *, holder: str, session: str, lease_ms: int, reclaim: bool = False
+    ) -> KeyAnswer:
+        """One of up to 256: what this `session` (text of one run of the holder) has already, so that a repeat is none;
+        else, with `reclaim`, what this holder had (once after a start); else the first that nobody holds, or whose
+        lease ran out. Under a fresh fence."""
+        ...
+
+    async def renew_keys(self, held: Sequence[KeyRef], *, lease_ms: int) -> Sequence[bool]:
+        """False: another holds it now, or nobody."""
+        ...
+
+    async def release_keys(self, held: Sequence[KeyRef]) -> Sequence[bool]:
+        """Gives back. False: another held it already."""
+        ...
+
+    async def reserve_nonces(self, asked: Sequence[NonceRequest]) -> Sequence[Nonces | None]:
+        """1 to 10,000 nonces for each, ascending, never given to anybody before. None where the fence is not the key's:
+        nothing may be signed with it any more. Raises INVALID_FIELD where none are left below 2^63."""
+        ...
+
+
 class OverdueReader(Protocol):
     """What P13 watches over."""
 
@@ -155,7 +181,9 @@ class EventLog(Protocol):
         ...
 
 
-class Store(IntentCreator, IntentReader, IntentMover, WorkQueue, OverdueReader, Settler, EventLog, Protocol):
+class Store(
+    IntentCreator, IntentReader, IntentMover, WorkQueue, KeyPool, OverdueReader, Settler, EventLog, Protocol
+):
     """The store, whole."""
 
 

@@ -169,7 +169,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Bookkeeping documents by `_id`. Answered by a dict by id, of those that exist. `kind`: "meta" or "rollups"."""
+    """Bookkeeping documents by `_id`. Answered by a dict by id, of those that exist. `kind`: "meta",
+    "rollups" or "keys"."""
 
     kind: str
     keys: Sequence[str]

@@ -7,6 +7,15 @@ from datetime import timedelta
 
 from services.common.clock import Clock, now
 from services.common.domain.intent import IntentRecord, NewIntent
+from services.common.domain.keys import (
+    MAX_NONCES,
+    MAX_POOL,
+    KeyAnswer,
+    KeyRef,
+    NonceRequest,
+    Nonces,
+    PoolKey,
+)
 from services.common.domain.outcomes import (
     Accepted,
     Applied,
@@ -32,6 +41,7 @@ from services.store.claiming import HANDED, Turns, claiming, handing_over, relea
 from services.store.creating import Draft, creating, draft
 from services.store.document import is_stranger, record_of
 from services.store.fit import check, odd
+from services.store.keys import leasing, releasing_keys, renewing_keys, reserving
 from services.store.listing import LOOKED_AT, check_range
 from services.store.log import LogReader
 from services.store.model import (
@@ -214,6 +224,52 @@ class Store:
         with trace.span("store.hand_over"):
             until = now(self._clock) + _lease(lease_ms)
             return await self._storage.run(handing_over(leases, to_owner, until))
+
+    async def lease_key(
+        self, keys: Sequence[PoolKey], *, holder: str, session: str, lease_ms: int, reclaim: bool = False
+    ) -> KeyAnswer:
+        check_batch(len(keys), most=MAX_POOL)
+        check(*keys)
+        for key in keys:
+            if not all(0 < len(part) <= 256 for part in (key.chain_id, key.account_id, key.public_key)):
+                raise IntentError(Reason.INVALID_FIELD, "keys: parts of 1 to 256 characters are expected.")
+        _check_owner(holder, "holder")
+        _check_owner(session, "session")
+        if len(set(keys)) != len(keys):
+            raise IntentError(Reason.INVALID_FIELD, "keys: each is named once.")
+        moment = now(self._clock)
+        with trace.span("store.lease_key"):
+            return await self._storage.run(
+                leasing(
+                    keys,
+                    holder=holder,
+                    session=session,
+                    until=moment + _lease(lease_ms),
+                    now=moment,
+                    reclaim=reclaim,
+                )
+            )
+
+    async def renew_keys(self, held: Sequence[KeyRef], *, lease_ms: int) -> Sequence[bool]:
+        check_batch(len(held), most=MAX_POOL)
+        check(*held)
+        with trace.span("store.renew_keys"):
+            return await self._storage.run(renewing_keys(held, now(self._clock) + _lease(lease_ms)))
+
+    async def release_keys(self, held: Sequence[KeyRef]) -> Sequence[bool]:
+        check_batch(len(held), most=MAX_POOL)
+        check(*held)
+        with trace.span("store.release_keys"):
+            return await self._storage.run(releasing_keys(held))
+
+    async def reserve_nonces(self, asked: Sequence[NonceRequest]) -> Sequence[Nonces | None]:
+        check_batch(len(asked), most=MAX_POOL)
+        check(*asked)
+        for one in asked:
+            if not 1 <= one.count <= MAX_NONCES:
+                raise IntentError(Reason.INVALID_FIELD, f"count: 1 to {MAX_NONCES} is expected.")
+        with trace.span("store.reserve_nonces"):
+            return await self._storage.run(reserving(asked))
 
     async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
         check_batch(page_size, most=MAX_PAGE)

@@ -8,6 +8,13 @@ import grpc
 from intents.store.v1 import store_service_pb2 as pb
 from intents.store.v1 import store_service_pb2_grpc as rpc
 from services.common.convert.intents import new_from_proto, record_to_proto
+from services.common.convert.keys import (
+    key_answer_to_proto,
+    key_ref_from_proto,
+    nonce_request_from_proto,
+    nonces_to_proto,
+    pool_key_from_proto,
+)
 from services.common.convert.settling import audited_to_proto, settled_to_proto, settlement_from_proto
 from services.common.convert.statistics import query_from_proto, statistics_to_proto
 from services.common.convert.writes import (
@@ -119,3 +126,28 @@ class StoreServicer(rpc.StoreServiceServicer):
                 pb.ListedSettlements(audited=None if one is None else audited_to_proto(one)) for one in found
             ]
         )
+
+    async def LeaseKey(self, request: pb.LeaseKeyRequest, context: Context) -> pb.LeaseKeyResponse:
+        answer = await self._store.lease_key(
+            [pool_key_from_proto(key) for key in request.keys],
+            holder=request.holder,
+            session=request.session,
+            lease_ms=request.lease_ms,
+            reclaim=request.reclaim,
+        )
+        return key_answer_to_proto(answer)
+
+    async def RenewKeys(self, request: pb.RenewKeysRequest, context: Context) -> pb.RenewKeysResponse:
+        held = [key_ref_from_proto(ref) for ref in request.keys]
+        return pb.RenewKeysResponse(held=await self._store.renew_keys(held, lease_ms=request.lease_ms))
+
+    async def ReleaseKeys(self, request: pb.ReleaseKeysRequest, context: Context) -> pb.ReleaseKeysResponse:
+        held = [key_ref_from_proto(ref) for ref in request.keys]
+        return pb.ReleaseKeysResponse(held=await self._store.release_keys(held))
+
+    async def ReserveNonces(
+        self, request: pb.ReserveNoncesRequest, context: Context
+    ) -> pb.ReserveNoncesResponse:
+        asked = [nonce_request_from_proto(one) for one in request.requests]
+        ranges = await self._store.reserve_nonces(asked)
+        return pb.ReserveNoncesResponse(ranges=[nonces_to_proto(one) for one in ranges])

@@ -19,6 +19,7 @@ from tests.unit.store.support import HandClock, all_events, created, logged, ope
 COLLECTIONS: Final = (
     "meta",
     "rollups",
+    "keys",
     "events",
     "intents",
     "solverStats",

@@ -5,6 +5,7 @@ from tests.mutants import (
     contract,
     database,
     devnet,
+    keys,
     lists,
     messages,
     processor,
@@ -26,6 +27,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *devnet.MUTANTS,
     *tokens.MUTANTS,
     *processor.MUTANTS,
+    *keys.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
         ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),

@@ -7,7 +7,7 @@ from typing import Final
 from services.store.adapters.mongo_driver import Collection
 
 RESERVED: Final = ("requests", "nonces")
-KEPT: Final = ("meta", "rollups")
+KEPT: Final = ("meta", "rollups", "keys")
 """Collections of bookkeeping documents: `services.store.ports.Keep`."""
 
 INTENT_INDEXES: Final[Sequence[Sequence[tuple[str, int]]]] = (

@@ -12,6 +12,13 @@ from services.common.convert.intents import (
     record_from_proto,
     status_to_proto,
 )
+from services.common.convert.keys import (
+    key_answer_from_proto,
+    key_ref_to_proto,
+    nonce_request_to_proto,
+    nonces_from_proto,
+    pool_key_to_proto,
+)
 from services.common.convert.settling import audited_from_proto, settled_from_proto, settlement_to_proto
 from services.common.convert.statistics import query_to_proto, statistics_from_proto
 from services.common.convert.times import timestamp
@@ -25,6 +32,7 @@ from services.common.convert.writes import (
     write_from_proto,
 )
 from services.common.domain.intent import IntentRecord, NewIntent
+from services.common.domain.keys import KeyAnswer, KeyRef, NonceRequest, Nonces, PoolKey
 from services.common.domain.outcomes import (
     Accepted,
     EventPage,
@@ -134,6 +142,31 @@ class GrpcStore:
             audited_from_proto(answer.audited) if answer.HasField("audited") else None
             for answer in response.answers
         ]
+
+    async def lease_key(
+        self, keys: Sequence[PoolKey], *, holder: str, session: str, lease_ms: int, reclaim: bool = False
+    ) -> KeyAnswer:
+        request = pb.LeaseKeyRequest(
+            keys=[pool_key_to_proto(key) for key in keys],
+            holder=holder,
+            session=session,
+            lease_ms=lease_ms,
+            reclaim=reclaim,
+        )
+        return key_answer_from_proto(await call(self._stub.LeaseKey, request))
+
+    async def renew_keys(self, held: Sequence[KeyRef], *, lease_ms: int) -> Sequence[bool]:
+        request = pb.RenewKeysRequest(keys=[key_ref_to_proto(ref) for ref in held], lease_ms=lease_ms)
+        return list((await call(self._stub.RenewKeys, request)).held)
+
+    async def release_keys(self, held: Sequence[KeyRef]) -> Sequence[bool]:
+        request = pb.ReleaseKeysRequest(keys=[key_ref_to_proto(ref) for ref in held])
+        return list((await call(self._stub.ReleaseKeys, request)).held)
+
+    async def reserve_nonces(self, asked: Sequence[NonceRequest]) -> Sequence[Nonces | None]:
+        request = pb.ReserveNoncesRequest(requests=[nonce_request_to_proto(one) for one in asked])
+        response = await call(self._stub.ReserveNonces, request)
+        return [nonces_from_proto(one) for one in response.ranges]
 
     async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
         request = pb.ListEventsRequest(cursor=cursor, limit=limit, tail=tail)
