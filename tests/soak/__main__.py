@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.soak import chaos
+from tests.soak import nemesis
 from tests.soak.store import kill, server
 
-SOAKS: Final[dict[str, Any]] = {"chaos": chaos, "store-kill": kill, "store-server": server}
+SOAKS: Final[dict[str, Any]] = {"nemesis": nemesis, "store-kill": kill, "store-server": server}
 
 
 def main(arguments: Sequence[str]) -> int:

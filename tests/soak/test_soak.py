@@ -9,10 +9,10 @@ import pytest
 from intents_client import DeadlineExceeded, Unavailable
 from intents_client.errors import IntentsError
 from services.cli.cluster.ports import SERVICES
-from services.devnet.faults import Faults
+from services.devnet.faults import KINDS, read_rule
 from tests.harness.shapes import ROOT
 from tests.soak.account import Account
-from tests.soak.plan import LONGEST, VICTIMS, draw
+from tests.soak.plan import CLOCKS, LONGEST, VICTIMS, draw
 
 
 def test_without_a_name_they_are_listed() -> None:
@@ -25,7 +25,7 @@ def test_without_a_name_they_are_listed() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["chaos", "store-kill", "store-server"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["nemesis", "store-kill", "store-server"]
 
 
 def test_a_seed_says_what_happens_when() -> None:
@@ -39,12 +39,12 @@ def test_every_process_and_every_fault_of_the_chain_gets_its_turn() -> None:
     plan = draw(1, 3_600)
     for kind in ("kill", "pause"):
         assert {fault.victim for fault in plan if fault.kind == kind} == set(VICTIMS)
-    assert set(VICTIMS) == {*SERVICES, "redis", "mongodb"}
-    faults = Faults()
-    for fault in plan:
-        faults.set(dict(fault.chain))
-    asked = {name for fault in plan for name, _ in fault.chain}
-    assert asked == set(faults.shown())
+    assert set(VICTIMS) == {*SERVICES, "processor-2", "redis", "mongodb"}
+    assert {fault.victim for fault in plan if fault.kind == "clock"} == set(CLOCKS)
+    asked = [fault.chain for fault in plan if fault.kind == "chain"]
+    for rule in asked:
+        read_rule(dict(rule))
+    assert {rule["fault"] for rule in asked} == set(KINDS)
 
 
 @pytest.mark.parametrize(

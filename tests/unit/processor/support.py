@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.common.chain.near.signer import KeyFileSigner
-from services.common.chain.port import Chain
+from services.common.chain.port import Chain, Signer
 from services.common.clock import from_ns, now
 from services.common.domain.intent import IntentRecord, NewIntent, Submission
 from services.common.domain.outcomes import Accepted
@@ -42,11 +42,12 @@ class FastClock(HandClock):
 
 @dataclass
 class Gate:
-    """Kills a process at its n-th call of a port, or at the first of the call named `on`: before the call, or
+    """Kills a process at its n-th call of a port, or at the `nth` of the calls named `on`: before the call, or
     after it and before its answer."""
 
     at: int | None = None
     on: str = ""
+    nth: int = 1
     after: bool = False
     count: int = 0
     dead: bool = False
@@ -73,7 +74,8 @@ class Killing:
             raise unavailable("world of the living")
         mine, gate.count = gate.count, gate.count + 1
         gate.calls.append(f"{self._name}.{method}")
-        fatal = mine == gate.at or gate.calls[-1] == gate.on
+        named = gate.calls[-1] == gate.on and gate.calls.count(gate.on) == gate.nth
+        fatal = mine == gate.at or named
         if fatal and not gate.after:
             gate.dead = True
             await asyncio.Event().wait()
@@ -151,7 +153,12 @@ class Stage:
 
     @asynccontextmanager
     async def processor(
-        self, gate: Gate | None = None, *, key: int = 0, chain: Chain | None = None, **settings: Any
+        self,
+        gate: Gate | None = None,
+        *,
+        key: int | Signer = 0,
+        chain: Chain | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Worker]:
         """A processor at work."""
         async with self.assembled(gate, key=key, chain=chain, **settings) as made:
@@ -175,7 +182,7 @@ class Stage:
             store=Killing(self.store, gate, "store"),
             validator=Killing(self.validator, gate, "validator"),  # type: ignore[arg-type]
             chain=Killing(chain or self.chain, gate, "chain"),  # type: ignore[arg-type]
-            signer=signer(key),
+            signer=signer(key) if isinstance(key, int) else key,
             clock=self.clock,
             observe=Observe(service="processor", registry=new_registry(process=False)),
             webhook=webhook,

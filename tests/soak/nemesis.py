@@ -1,13 +1,13 @@
-"""Kills, pauses and chain faults at random under load; then the checker compares store, log and chain.
+"""Kills, pauses, clock jumps and chain faults at random under load; then store, log and chain are compared.
 
-Seven processes on a Redis and a MongoDB-protocol server of their own (never those of REDIS_URL, MONGODB_URL: they
-are killed too), one of each, so that calls do fail while one is away. What must hold whatever happens: what was
-accepted reaches its end, store, log and chain agree about it, watchers miss and double nothing, no process ends by
-itself, and no call fails otherwise than by something being away, late or overloaded.
+Eight processes (two of the processor) on a Redis and a MongoDB-protocol server of their own (never those of REDIS_URL,
+MONGODB_URL: they are killed too), one of everything else, so that calls do fail while one is away. What must hold
+whatever happens: what was accepted reaches its end, store, log and chain agree about it, watchers miss and double
+nothing, no process ends by itself, and no call fails otherwise than by something being away, late or overloaded.
 """
 
+import argparse
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -23,22 +23,22 @@ import aiohttp
 from intents_client import Client, connect
 from intents_client.plain import submission_from_body
 from services.cli.cluster import ports
-from services.cli.cluster.cluster import Cluster
+from services.cli.cluster.cluster import HOST, Cluster
 from services.cli.cluster.process import Process, ProcessError
-from services.devnet.faults import COUNTS, VALUES
 from tests.harness import checker, shapes, watchers
 from tests.harness.shapes import ROOT, Shape
 from tests.harness.signing import Wallet
 from tests.harness.wait import eventually
 from tests.harness.watchers import Seen
 from tests.soak.account import Account
-from tests.soak.plan import Fault, draw
+from tests.soak.clocks import Clocks, paths
+from tests.soak.plan import CLOCKS, Fault, draw
 
-SUBMITTERS: Final = 3
+SUBMITTERS: Final = 6
 PACE: Final = 0.4
 """Seconds between an answer and the next submission of one submitter."""
-BY_SSE: Final = 50
-"""Every so manieth intent is watched by SSE, the others by one gRPC watch over all."""
+BY_SSE: Final = 40
+"""So many intents, evenly spread, are watched by SSE too; one gRPC watch is over all."""
 HEALING: Final = 120.0
 """Seconds everything gets to reach its end when the faults are over."""
 TRIES: Final = 20
@@ -47,7 +47,8 @@ TRIES: Final = 20
 @dataclass(slots=True, kw_only=True)
 class _World:
     shape: Shape
-    cluster: Cluster
+    processes: dict[str, Process]
+    clocks: Clocks
     client: Client
     account: Account = field(default_factory=Account)
     accepted: list[str] = field(default_factory=list)
@@ -59,41 +60,40 @@ class _World:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def run(folder: Path, *, seconds: float, seed: int) -> dict[str, Any]:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--submitters", type=int, default=SUBMITTERS, help=f"how many hand in (default {SUBMITTERS})"
+    )
+
+
+async def run(folder: Path, *, seconds: float, seed: int, submitters: int = SUBMITTERS) -> dict[str, Any]:
     """The whole account; `met` says whether everything held."""
     plan = draw(seed, seconds)
-    cluster = Cluster(
-        folder,
-        ports=ports.free(),
-        env={
-            "RATE_LIMIT_MAX": str(shapes.MANY),
-            "PYTHONPATH": os.pathsep.join(
-                str(ROOT / part) for part in (".", "gen/python", "clients/python/src")
-            ),
-            # what a killed processor held is taken up again in seconds
-            "LEASE_MS": "5000",
-        },
-    )
+    clocks = Clocks(folder, CLOCKS)
+    cluster, second = _clusters(folder, clocks)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(cluster)
+        stack.push_async_callback(second.stop)
+        await second.start()
         shape = await stack.enter_async_context(shapes.processes(cluster))
         client = await stack.enter_async_context(connect(shape.target))
-        world = _World(shape=shape, cluster=cluster, client=client)
-        bodies = _bodies(int(seconds / PACE) * SUBMITTERS)
-        by_sse = [body["id"] for body in bodies[::BY_SSE]]
+        processes = cluster.processes | {"processor-2": second}
+        world = _World(shape=shape, processes=processes, clocks=clocks, client=client)
+        bodies = _bodies(int(seconds / PACE) * submitters)
+        by_sse = [body["id"] for body in bodies[:: max(1, len(bodies) // BY_SSE)]]
         world.seen["gRPC"] = await stack.enter_async_context(watchers.grpc_watch(client, ()))
         world.seen["SSE"] = await stack.enter_async_context(
             watchers.sse_watch(shape.session, lambda: shape.http, by_sse)
         )
         started = time.monotonic()
         handed = iter(bodies)
-        load = [asyncio.create_task(_submit(world, handed)) for _ in range(SUBMITTERS)]
+        load = [asyncio.create_task(_submit(world, handed)) for _ in range(submitters)]
         load.append(asyncio.create_task(_read(world)))
         guard = asyncio.create_task(_watch_over(world))
         await _go_through(world, plan, started)
         world.over.set()
         await asyncio.gather(guard, *load)
-        await shape.devnet("devnet_faults", **_HEALTHY)
+        await shape.devnet("devnet_fault_clear")
         healed = time.monotonic()
         await _settle(world, by_sse)
         truths = await shape.truths(world.accepted)
@@ -108,7 +108,7 @@ async def run(folder: Path, *, seconds: float, seed: int) -> dict[str, Any]:
             if record.error_details is not None
         )
     return {
-        "soak": "chaos",
+        "soak": "nemesis",
         "seed": seed,
         "seconds": seconds,
         "faults": dict(world.faults),
@@ -125,7 +125,7 @@ async def run(folder: Path, *, seconds: float, seed: int) -> dict[str, Any]:
 def shown(told: dict[str, Any]) -> str:
     """A few lines for people."""
     lines = [
-        f"chaos, seed {told['seed']}, {told['seconds']:g} s: {told['faults']}",
+        f"nemesis, seed {told['seed']}, {told['seconds']:g} s: {told['faults']}",
         f"intents: {told['intents']}; all ended {told['settled_after_s']} s after the last fault",
     ]
     for name, kind in told["calls"].items():
@@ -141,7 +141,35 @@ def shown(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_HEALTHY: Final = dict.fromkeys(COUNTS + VALUES, 0)
+def _clusters(folder: Path, clocks: Clocks) -> tuple[Cluster, Process]:
+    """Everything once, and a second processor with a key of its own beside it."""
+    env = {
+        "RATE_LIMIT_MAX": str(shapes.MANY),
+        "PYTHONPATH": paths(*(ROOT / part for part in (".", "gen/python", "clients/python/src"))),
+        # what a killed processor held is taken up again in seconds
+        "LEASE_MS": "5000",
+    }
+    skewed = {name: clocks.environment(name) for name in CLOCKS}
+    first = Cluster(folder, ports=ports.free(), env=env, service_env=skewed)
+    beside = {
+        "STORE_TARGET": f"{HOST}:{first.ports['store']}",
+        "VALIDATOR_TARGET": f"{HOST}:{first.ports['validator']}",
+        "CHAIN_URL": first.chain_url,
+        "SIGNER_KEY_FILE": str(first.key_file),
+        "SIGNER_KEY_INDEX": "1",
+    }
+    others = ports.free()
+    while set(others.values()) & set(first.ports.values()):
+        others = ports.free()
+    second = Cluster(
+        folder / "second",
+        ports=others,
+        redis_url=first.redis_url,
+        mongodb_url=first.database_url,
+        env=env,
+        service_env={"processor": skewed["processor-2"] | beside},
+    )
+    return first, second.processes["processor"]
 
 
 def _bodies(count: int) -> list[dict[str, Any]]:
@@ -182,7 +210,7 @@ async def _read(world: _World) -> None:
 async def _watch_over(world: _World) -> None:
     """Whatever ends without being killed is a finding, and is started again."""
     while not world.over.is_set():
-        for name, process in world.cluster.processes.items():
+        for name, process in world.processes.items():
             if name not in world.under and not process.running:
                 world.found.append(f"{name} ended by itself with code {process.exit_code}")
                 await _start(process)
@@ -196,17 +224,23 @@ async def _go_through(world: _World, plan: list[Fault], started: float) -> None:
             if fault.victim in world.under:
                 continue
             print(fault, file=sys.stderr, flush=True)
-            world.faults[f"{fault.kind} {fault.victim or fault.chain[0][0]}"] += 1
+            world.faults[f"{fault.kind} {fault.victim or fault.chain['fault']}"] += 1
             group.create_task(_strike(world, fault))
 
 
 async def _strike(world: _World, fault: Fault) -> None:
     if fault.kind == "chain":
-        await _devnet(world, dict(fault.chain))
+        rule = f"at {fault.at}"
+        await _devnet(world, "devnet_fault_add", faults=[{"id": rule, **fault.chain}])
         await asyncio.sleep(fault.lasts)
-        await _devnet(world, {"stall": 0, "lag_blocks": 0})
+        await _devnet(world, "devnet_fault_clear", id=rule)
         return
-    process = world.cluster.processes[fault.victim]
+    if fault.kind == "clock":
+        world.clocks.set(fault.victim, fault.jump)
+        await asyncio.sleep(fault.lasts)
+        world.clocks.set(fault.victim, 0)
+        return
+    process = world.processes[fault.victim]
     world.under.add(fault.victim)
     try:
         if fault.kind == "kill":
@@ -221,11 +255,11 @@ async def _strike(world: _World, fault: Fault) -> None:
         world.under.remove(fault.victim)
 
 
-async def _devnet(world: _World, faults: dict[str, int]) -> None:
+async def _devnet(world: _World, method: str, **params: Any) -> None:
     """A devnet that is away forgets its faults anyway."""
     with suppress(OSError, AssertionError, TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(10):
-            await world.shape.devnet("devnet_faults", **faults)
+            await world.shape.devnet(method, **params)
 
 
 async def _start(process: Process) -> None:
