@@ -65,4 +65,14 @@ MUTANTS: tuple[Mutant, ...] = (
         (" and payload.timestamp_ns > until:\n", " and payload.timestamp_ns < 0:\n"),
         tests=(f"{_STANDARDS}::test_p09_a_timestamp_of_ton_connect_may_be_the_deadline_and_no_later",),
     ),
+    without(
+        "P9", "asked-at-once-anyone-is-the-signer", "services.validator.rules.terms",
+        ("        and message.signer_id == case.intent.user_account\n", ""),
+        tests=("tests/unit/validator/test_wells.py::test_p10_what_a_rule_alone_refuses_is_refused_in_the_same_words",),
+    ),
+    without(
+        "P9", "asked-at-once-any-proof-is-one", "services.validator.rules.signature",
+        (" or not case.proven:\n", ":\n"),
+        tests=("tests/unit/validator/test_wells.py::test_p10_what_a_rule_alone_refuses_is_refused_in_the_same_words",),
+    ),
 )  # fmt: skip

@@ -9,12 +9,17 @@ from typing import Final
 from services.validator.rules import amounts, chain, holdings, price, signature, structure, terms, tokens
 from services.validator.rules.rule import SECURITY, Table
 
-TABLE: Final = Table({
-    "structure": structure.RULES,
-    "tokens": tokens.RULES,
-    "amounts": (*amounts.RULES, *price.RULES),
-    SECURITY: (*signature.RULES, *terms.RULES, *chain.RULES, *holdings.RULES),
-})  # fmt: skip
+TABLE: Final = Table(
+    {
+        "structure": structure.RULES,
+        "tokens": tokens.RULES,
+        "amounts": (*amounts.RULES, *price.RULES),
+        SECURITY: (*signature.RULES, *terms.RULES, *chain.RULES, *holdings.RULES),
+    },
+    wells=(
+        structure.WELL, tokens.WELL, amounts.WELL, price.WELL, signature.WELL, terms.WELL, chain.WELL, holdings.WELL,
+    ),
+)  # fmt: skip
 """All of them."""
 
 STAGES: Final = tuple(TABLE.stages)

@@ -7,7 +7,7 @@ from services.common.domain.outcomes import TokenInfo
 from services.common.errors import Reason
 from services.validator.model import Case, shown
 from services.validator.registry import MAX_AMOUNT
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 
 MAX_SLIPPAGE_BPS: Final = 10_000
 _CANONICAL: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
@@ -174,3 +174,30 @@ RULES: Final[tuple[Rule, ...]] = (
     input_amount_form, input_amount_range, input_amount_least, input_amount_most, min_output_form, min_output_range,
     slippage_range,
 )  # fmt: skip
+
+
+def _well(case: Case) -> bool:
+    intent = case.intent
+    given, least, bps = intent.input_amount, intent.min_output_amount, intent.max_slippage_bps
+    entry = None if case.stored else case.book.registry.find(intent.input_token)
+    return (
+        _usual(given)
+        and (least is None or _usual(least) or least == "0")
+        and (bps is None or 0 <= bps <= MAX_SLIPPAGE_BPS)
+        and (
+            entry is None
+            or (
+                (entry.min_amount is None or int(given) >= entry.min_amount)
+                and (entry.max_amount is None or int(given) <= entry.max_amount)
+            )
+        )
+    )
+
+
+def _usual(text: str) -> bool:
+    """Canonical, not 0, and far from 2^128."""
+    return len(text) < _DIGITS and text.isdigit() and text.isascii() and text[0] != "0"
+
+
+WELL: Final = Well(RULES, _well)
+"""All of them at once."""

@@ -11,7 +11,7 @@ from services.common.domain.views import HasPublicKey, IsKept, IsNonceUsed, IsVa
 from services.common.errors import Reason
 from services.validator.message import NONCE_BYTES
 from services.validator.model import Case, Reach
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 from services.validator.standards.keys import IMPLICIT, IMPLICIT_LENGTHS, implicit_account
 
 VERSIONED: Final = bytes.fromhex("5628f6c600")
@@ -191,3 +191,24 @@ NONCE: Final[tuple[Rule, ...]] = (nonce_salt, nonce_outlives_deadline, nonce_unu
 """Those on nonces alone."""
 
 RULES: Final[tuple[Rule, ...]] = (key_derives_account, key_registered, *NONCE)
+
+
+def _well(case: Case) -> bool:
+    answers, account, nonce = case.answers, case.intent.user_account, case.message.nonce
+    return (
+        answers.get("key-registered") is not False
+        and answers.get("nonce-salt") is not False
+        and answers.get("nonce-unused") is not True
+        and nonce is not None
+        and not nonce.startswith(VERSIONED)
+        and (
+            len(account) not in IMPLICIT_LENGTHS  # nor is it implicit then
+            or case.key is None
+            or implicit_account(case.key) == account
+            or IMPLICIT.fullmatch(account) is None
+        )
+    )
+
+
+WELL: Final = Well(RULES, _well)
+"""All of them at once."""

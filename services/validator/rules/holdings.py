@@ -10,7 +10,7 @@ from services.common.errors import Reason
 from services.validator.ids import contract_of
 from services.validator.model import Case, Reach
 from services.validator.rules.amounts import units
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 
 
 def _balance(case: Case) -> BalanceOf | None:
@@ -94,3 +94,9 @@ def simulation(case: Case) -> None:
 
 
 RULES: Final[tuple[Rule, ...]] = (balance_covers, output_registered, simulation)
+
+
+_NAMES: Final = frozenset(rule.name for rule in RULES)
+
+WELL: Final = Well(RULES, lambda case: _NAMES.isdisjoint(case.answers))
+"""All of them at once."""

@@ -11,7 +11,7 @@ from services.validator.ids import bare
 from services.validator.model import Case, shown
 from services.validator.ports import NO_PRICES, Price
 from services.validator.rules.amounts import MAX_SLIPPAGE_BPS, units
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 
 _BPS: Final = 10_000
 
@@ -132,3 +132,7 @@ def _asked(case: Case) -> int | None:
 
 
 RULES: Final[tuple[Rule, ...]] = (min_output_reachable, min_output_slippage)
+
+
+WELL: Final = Well(RULES, lambda case: _asked(case) is None)
+"""All of them at once."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Final
 
 from services.common.domain.explanation import Kind as Kind  # for every file of rules
@@ -83,14 +84,26 @@ def rule(
 
 
 @dataclass(frozen=True, slots=True)
+class Well:
+    """Many rules asked at once, since nearly every intent passes all of them: `holds` is True only where none of
+    `covers` would find anything on a case that reaches all they need. Where it is False nothing is known, and each is
+    asked by itself; so it can cost time and never a verdict. `covers` stand in the table one after another."""
+
+    covers: tuple[Rule, ...]
+    holds: Callable[[Case], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """The rules in the order they are applied, stage by stage. Raises ValueError for a name that comes twice.
 
     A stage is looked at only if the ones before it found nothing. `plain` are the stages that need nothing but the
-    intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches.
+    intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches. A rule
+    that none of `wells` covers is asked of every case.
     """
 
     stages: Mapping[str, tuple[Rule, ...]]
+    wells: tuple[Well, ...] = ()
     plain: tuple[tuple[str, Check], ...] = field(init=False)
     security: tuple[Check, ...] = field(init=False)
     asking: tuple[Rule, ...] = field(init=False)
@@ -103,11 +116,15 @@ class Table:
             raise ValueError(f"rules need names of their own: {', '.join(twice)}")
         secure = self.stages.get(SECURITY, ())
         plain = tuple(
-            (stage, _in_turn([rule.check for rule in rules]))
-            for stage, rules in self.stages.items()
-            if stage != SECURITY
+            (stage, _in_turn(rules, self.wells)) for stage, rules in self.stages.items() if stage != SECURITY
         )
-        reaching = tuple(_in_turn([rule.check for rule in secure if rule.needs <= reach]) for reach in Reach)
+        farthest = max(Reach)
+        reaching = tuple(
+            _in_turn(
+                [rule for rule in secure if rule.needs <= reach], self.wells if reach is farthest else ()
+            )
+            for reach in Reach
+        )
         object.__setattr__(self, "plain", plain)
         object.__setattr__(self, "security", reaching)
         object.__setattr__(self, "asking", tuple(rule for rule in secure if rule.view is not None))
@@ -123,21 +140,32 @@ class Table:
         """The same table but for one rule. Raises KeyError if it has none of that name."""
         if all(rule.name != name for _, rule in self):
             raise KeyError(name)
-        return Table({
+        kept = {
             stage: tuple(rule for rule in rules if rule.name != name) for stage, rules in self.stages.items()
-        })  # fmt: skip
+        }
+        return Table(kept, self.wells)
 
 
-def _in_turn(checks: Sequence[Check]) -> Check:
-    """One function that calls them all, written out call by call.
+def _in_turn(rules: Sequence[Rule], wells: Sequence[Well]) -> Check:
+    """One function that calls them all, written out call by call, those of a well only where it does not hold.
 
     The interpreter remembers at the place of a call what is called there; a loop has one place for all, which costs a
     fifth of the time that the rules take.
     """
-    names = {f"check_{number}": check for number, check in enumerate(checks)}
+    names: dict[str, Any] = {}
+    lines: list[str] = []
+    for well, group in groupby(rules, lambda rule: next((one for one in wells if rule in one.covers), None)):
+        indent = "    "
+        if well is not None:
+            names[f"well_{len(names)}"] = well.holds
+            lines.append(f"    if not {list(names)[-1]}(case):")
+            indent *= 2
+        for rule in group:
+            names[f"check_{len(names)}"] = rule.check
+            lines.append(f"{indent}{list(names)[-1]}(case)")
     head = ", ".join(["case", *(f"{name}={name}" for name in names)])
-    body = "\n".join(f"    {name}(case)" for name in names) or "    pass"
-    space: dict[str, Any] = dict(names)
+    body = "\n".join(lines) or "    pass"
+    space = dict(names)
     exec(f"def run({head}):\n{body}\n", space)  # noqa: S102 (nothing in the text comes from outside)
     run: Check = space["run"]
     return run

@@ -9,7 +9,7 @@ from services.common.domain.strictjson import MAX_DEPTH
 from services.common.errors import Reason
 from services.validator.message import MAX_MESSAGE_BYTES, NONCE_BYTES
 from services.validator.model import Case, Reach, shown
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 from services.validator.standards.webauthn import AUTHENTICATOR_DATA, CLIENT_DATA
 
 _DATA: Final = "signed_data"
@@ -329,3 +329,29 @@ RULES: Final[tuple[Rule, ...]] = (
     signature_required, *PROOF, callback_url_ascii, envelope_ascii, message_size, message_readable, nonce_form,
     timestamp_before_deadline,
 )  # fmt: skip
+
+
+def _well(case: Case) -> bool:
+    signed, message, until = case.signed, case.message, case.deadline_ns
+    if signed is None or not case.proven:
+        return False
+    payload = signed.payload
+    if isinstance(payload, Nep413Payload):
+        beside = payload.callback_url is None or payload.callback_url.isascii()
+    elif isinstance(payload, TonConnectPayload):
+        beside = payload.domain.isascii() and until is not None and payload.timestamp_ns <= until
+    else:
+        beside = signed.webauthn is None or signed.webauthn.client_data_json.isascii()
+    return (
+        beside
+        and not (case.form_fault or case.key_fault or case.signature_fault or case.message_fault)
+        and case.assertion_fault is None
+        and not case.client_too_deep
+        and case.message_bytes <= MAX_MESSAGE_BYTES
+        and message.nonce is not None
+        and len(message.nonce) == NONCE_BYTES
+    )
+
+
+WELL: Final = Well(RULES, _well)
+"""All of them at once."""

@@ -6,7 +6,7 @@ from services.common.domain.intent import ID_PATTERN, REQUIRED_FIELDS
 from services.common.errors import Reason
 from services.validator.ids import is_account
 from services.validator.model import Case, shown
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 
 
 @rule(
@@ -104,3 +104,21 @@ def action_known(case: Case) -> None:
 RULES: Final[tuple[Rule, ...]] = (
     required_fields, id_form, account_form, account_allowed, action_known,
 )  # fmt: skip
+
+
+def _well(case: Case) -> bool:
+    intent, book = case.intent, case.book
+    return bool(
+        intent.action in book.actions
+        and intent.action
+        and intent.input_token
+        and intent.input_amount
+        and intent.output_token
+        and ID_PATTERN.fullmatch(intent.id) is not None
+        and is_account(intent.user_account)
+        and book.registry.lets_account(intent.user_account)
+    )
+
+
+WELL: Final = Well(RULES, _well)
+"""All of them at once."""

@@ -6,7 +6,7 @@ from services.common.domain.plainjson import PLAIN_FIELDS, rfc3339, slippage_per
 from services.common.errors import Reason
 from services.validator.message import fields_of
 from services.validator.model import Case, Reach, shown
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 
 _PAYLOAD: Final = "signed_data.payload"
 
@@ -205,3 +205,23 @@ LIFETIME: Final[tuple[Rule, ...]] = (deadline_ahead, deadline_near, deadline_far
 RULES: Final[tuple[Rule, ...]] = (
     recipient, network, deadline_readable, *LIFETIME, deadline_agrees, fields_agree, signer,
 )  # fmt: skip
+
+
+def _well(case: Case) -> bool:
+    message, book, until = case.message, case.book, case.deadline_ns
+    if until is None or case.deadline_fault:
+        return False
+    lifetime, inner = until - case.now_ns, message.fields.get("deadline")
+    return (
+        message.recipient == book.verifying_contract
+        and message.network == book.network
+        and message.signer_id == case.intent.user_account
+        and 0 < lifetime <= book.max_lifetime_ns + book.clock_skew_ns
+        and (case.stored or lifetime >= book.min_lifetime_ns - book.clock_skew_ns)
+        and (inner is None or inner == until)
+        and fields_of(case.intent) == message.fields
+    )
+
+
+WELL: Final = Well(RULES, _well)
+"""All of them at once."""

@@ -5,7 +5,7 @@ from typing import Final
 from services.common.errors import Reason
 from services.validator.ids import TOKEN_STANDARDS, bare
 from services.validator.model import Case, shown
-from services.validator.rules.rule import Kind, Rule, rule
+from services.validator.rules.rule import Kind, Rule, Well, rule
 
 _MEND: Final = "Use a token that GET /api/info lists, or the well-formed id of a standard that it names."
 
@@ -123,3 +123,22 @@ _REST: Final = dict.fromkeys(TOKEN_STANDARDS, "<account>:<id>") | {"nep141": "<a
 RULES: Final[tuple[Rule, ...]] = (
     input_token_known, output_token_known, tokens_allowed, tokens_not_paused, tokens_differ, pair_allowed,
 )  # fmt: skip
+
+
+def _well(case: Case) -> bool:
+    intent, registry = case.intent, case.book.registry
+    given, wanted = intent.input_token, intent.output_token
+    one, other = registry.find(given), registry.find(wanted)
+    return (
+        one is not None  # one that no entry names is looked at more closely
+        and other is not None
+        and (one is not other or intent.action != "swap")
+        and (case.stored or not (one.paused or other.paused))
+        and registry.lets_token(given)
+        and registry.lets_token(wanted)
+        and registry.lets_pair(given, wanted)
+    )
+
+
+WELL: Final = Well(RULES, _well)
+"""All of them at once."""
