@@ -34,24 +34,28 @@ def b58decode(text: str, *, max_length: int = MAX_BASE58) -> bytes:
     if _FOREIGN in digits:
         raise ValueError("not base58")
     # digits stand in lanes of one byte; each step joins neighbours, so that a lane of twice the width holds
-    # high * 58^n + low: a few operations on one long number in place of one for each character
+    # high * 58^n + low in place of high * 2^width + low: few operations on one long number, not one for each character
     number = int.from_bytes(digits, "big")
-    for width, weight, low in _joins(len(digits)):
-        number = (number & low) + ((number >> width) & low) * weight
+    for width, less, low in _joins(len(digits)):
+        number -= ((number >> width) & low) * less
     zeros = len(text) - len(text.lstrip("1"))
     return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 @lru_cache(maxsize=128)
 def _joins(digits: int) -> tuple[tuple[int, int, int], ...]:
-    """For each step the width of a lane in bits, the weight of its upper neighbour, and a mask of every second lane."""
+    """For each step the width of a lane in bits, how much less than 2^width its upper neighbour weighs, and a mask of
+    every second lane."""
     made: list[tuple[int, int, int]] = []
     width, weight = 8, 58
     while width < 8 * digits:
         lane = (1 << width) - 1
-        made.append((width, weight, sum(lane << at for at in range(0, 8 * digits, 2 * width))))
+        made.append((width, (1 << width) - weight, sum(lane << at for at in range(0, 8 * digits, 2 * width))))
         width, weight = 2 * width, weight * weight
     return tuple(made)
+
+
+_FROM_URLSAFE: Final = str.maketrans("-_", "+/")
 
 
 def b64decode(text: str, *, length: int | None = None) -> bytes:
@@ -76,19 +80,18 @@ def b64decode_unpadded(text: str, *, urlsafe: bool = False, length: int | None =
     body = text.rstrip("=")
     most = -len(body) % 4
     # one character carries no byte; what is left of four names how many may follow
-    if most == 3 or len(text) - len(body) > most or not body.isascii():
+    if most == 3 or len(text) - len(body) > most:
         raise ValueError("not base64")
-    decode, encode = (
-        (base64.urlsafe_b64decode, base64.urlsafe_b64encode)
-        if urlsafe
-        else (base64.b64decode, base64.b64encode)
-    )
-    whole = body.encode() + b"=" * most
+    if urlsafe:
+        if "+" in body or "/" in body:
+            raise ValueError("not base64")
+        body = body.translate(_FROM_URLSAFE)
+    whole = body + "=" * most
     try:
-        data = decode(whole)
-    except binascii.Error:
+        data = binascii.a2b_base64(whole)
+    except ValueError:
         raise ValueError("not base64") from None
-    if encode(data) != whole:
+    if binascii.b2a_base64(data, newline=False).decode() != whole:
         raise ValueError("not canonical base64")
     if length is not None and len(data) != length:
         raise ValueError(f"{len(data)} bytes where {length} are expected")

@@ -1,8 +1,7 @@
 """The signed message of a plain intent, read as strictly as the contract reads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from services.common.domain import strictjson
 from services.common.domain.intent import Nep413Payload, PlainIntent, SignedData
@@ -12,8 +11,12 @@ from services.common.encoding import b64decode_unpadded
 MAX_MESSAGE_BYTES: Final = 16_384
 NONCE_BYTES: Final = 32
 
-_ENVELOPED: Final = frozenset(("signer_id", "network", "deadline", "intents"))
-_BARE: Final = _ENVELOPED | {"verifying_contract", "nonce"}
+ENVELOPED: Final = frozenset(("signer_id", "network", "deadline", "intents"))
+"""Keys of a message that an envelope goes around."""
+
+BARE: Final = ENVELOPED | {"verifying_contract", "nonce"}
+"""Of any other."""
+
 _INTENT: Final = frozenset(("intent", *PLAIN_FIELDS))
 _TEXTS: Final = tuple(name for name in PLAIN_FIELDS if name not in ("max_slippage", "deadline"))
 
@@ -22,11 +25,11 @@ class MessageError(ValueError):
     """The message cannot be read as one; the text says why, for people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedMessage:
+class SignedMessage(NamedTuple):
     """What was signed. `fields` holds only what is present: texts, `max_slippage` in basis points, `deadline` in ns.
 
-    `recipient`, `network` and `deadline` are None where absent; `deadline` and `nonce` are as they stand.
+    `recipient`, `network` and `deadline` are None where absent; `deadline` and `nonce` are as they stand. `repeats` is
+    the intent whose fields these are, where that is known.
     """
 
     signer_id: str
@@ -35,6 +38,7 @@ class SignedMessage:
     deadline: object
     nonce: bytes | None
     fields: Mapping[str, str | int]
+    repeats: PlainIntent | None = None
 
 
 NO_MESSAGE: Final = SignedMessage(
@@ -55,13 +59,13 @@ def read(signed: SignedData) -> SignedMessage:
         raise MessageError("is not a JSON object")
     if not (text.isascii() and "\\u" not in text) and not _ascii(value):
         raise MessageError("holds a string that is not ASCII")
-    _only(value, _ENVELOPED if enveloped else _BARE, "the message")
+    _only(value, ENVELOPED if enveloped else BARE, "the message")
     if isinstance(payload, Nep413Payload):
         recipient: str | None = payload.recipient
         nonce: bytes | None = payload.nonce
     else:
         recipient = _text_or_none(value, "verifying_contract")
-        nonce = _nonce(value.get("nonce"))
+        nonce = nonce_of(value.get("nonce"))
     signer = _text_or_none(value, "signer_id")
     if signer is None:
         raise MessageError("lacks signer_id")
@@ -132,7 +136,8 @@ def _text_or_none(value: Mapping[str, Any], name: str) -> str | None:
     raise MessageError(f"has {name} that is not a string")
 
 
-def _nonce(value: object) -> bytes | None:
+def nonce_of(value: object) -> bytes | None:
+    """32 bytes out of base64; None for anything else."""
     if type(value) is not str:
         return None
     try:

@@ -3,6 +3,7 @@
 from services.common.domain.intent import SignedData
 from services.common.domain.plainjson import deadline_ns
 from services.common.domain.signing import intent_digest
+from services.validator import usual
 from services.validator.message import MAX_MESSAGE_BYTES, MessageError, SignedMessage, read
 from services.validator.messages.model import Reading
 from services.validator.model import Case, Reach
@@ -27,21 +28,23 @@ def prepare(case: Case) -> None:
     if case.reading is not None:
         _take(case, case.reading)
         return
-    client = "" if signed.webauthn is None else signed.webauthn.client_data_json
-    case.message_bytes = max(_size(signed.text), _size(client))
+    case.message_bytes = _size(signed.text)
+    if signed.webauthn is not None:
+        case.message_bytes = max(case.message_bytes, _size(signed.webauthn.client_data_json))
     if case.message_bytes > MAX_MESSAGE_BYTES:
         return
     try:
-        case.message = read(signed)
+        case.message = usual.read(signed, case.intent) or read(signed)
     except MessageError as error:
         case.message_fault = str(error)
         return
     case.reach = Reach.MESSAGE
-    if case.message.deadline is None:
+    until = case.message.deadline
+    if until is None:
         case.deadline_fault = "the signed message lacks a deadline"
         return
     try:
-        case.deadline_ns = deadline_ns(case.message.deadline)
+        case.deadline_ns = deadline_ns(until)
     except ValueError as error:
         case.deadline_fault = f"the signed message's deadline {error}"
 

@@ -19,7 +19,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P9", "a-secp256k1-signature-has-two-forms", "services.validator.standards.curves",
-        ('    if int.from_bytes(signature[32:64], "big") > _SECP256K1_HALF:\n        return None\n', ""),
+        ('    if signature[32:64] > _SECP256K1_HALF:\n        return None\n', ""),
         tests=(f"{_CURVES}::test_p09_a_secp256k1_signature_yields_its_key_in_one_form",),
     ),
     without(
@@ -74,5 +74,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "P9", "asked-at-once-any-proof-is-one", "services.validator.rules.signature",
         (" or not case.proven:\n", ":\n"),
         tests=("tests/unit/validator/test_wells.py::test_p10_what_a_rule_alone_refuses_is_refused_in_the_same_words",),
+    ),
+    without(
+        "P9", "read-quickly-keys-may-come-twice", "services.validator.usual",
+        (""" or text.count('"') != 2 * (2 * len(value) + 1 + texts)""", ""),
+        tests=("tests/property/test_usual_message.py::test_p09_a_key_that_came_twice_is_left_to_the_exact_reader",),
+    ),
+    without(
+        "P9", "read-quickly-a-number-begins-with-its-literal", "services.validator.usual",
+        (r"([^\s,}]+)", r"([\d.]+)"),
+        tests=("tests/property/test_usual_message.py::test_p09_a_number_counts_by_its_literal",),
     ),
 )  # fmt: skip

@@ -74,11 +74,10 @@ class SignedData:
     @property
     def text(self) -> str:
         """The text that holds the message."""
-        match self.payload:
-            case Nep413Payload(message=text) | TonConnectPayload(text=text):
-                return text
-            case text:
-                return text
+        payload = self.payload
+        if isinstance(payload, str):
+            return payload
+        return payload.message if isinstance(payload, Nep413Payload) else payload.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

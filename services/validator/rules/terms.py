@@ -219,7 +219,7 @@ def _well(case: Case) -> bool:
         and 0 < lifetime <= book.max_lifetime_ns + book.clock_skew_ns
         and (case.stored or lifetime >= book.min_lifetime_ns - book.clock_skew_ns)
         and (inner is None or inner == until)
-        and fields_of(case.intent) == message.fields
+        and (message.repeats is case.intent or fields_of(case.intent) == message.fields)
     )
 
 

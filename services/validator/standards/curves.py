@@ -30,7 +30,7 @@ _SMALL: Final = frozenset(
 
 _P256: Final = ec.SECP256R1()
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_SECP256K1_HALF: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+_SECP256K1_HALF: Final = bytes.fromhex("7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0")
 _ES256: Final = ec.ECDSA(Prehashed(SHA256()))
 
 
@@ -75,7 +75,7 @@ def p256_signed(key: bytes, digest: bytes, signature: bytes) -> bool:
 def secp256k1_key(digest: bytes, signature: bytes) -> bytes | None:
     """The key (x and y, 64 bytes) that signed `digest` (32) with `signature` (r, s and recovery id, 65), s in its lower
     half; None if none did. Recovery ids are 0 to 3: 27 and 28 are Ethereum's, and no contract of NEAR takes them."""
-    if int.from_bytes(signature[32:64], "big") > _SECP256K1_HALF:
+    if signature[32:64] > _SECP256K1_HALF:
         return None
     try:
         return recovery.recover(digest, signature[:64], signature[64], compressed=False)[1:]

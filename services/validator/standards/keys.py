@@ -1,8 +1,7 @@
 """Keys and signatures as texts, and the account that a key stands for by itself. Source: near/intents crates/crypto."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.common.domain.signing import keccak256
 from services.common.encoding import b58decode, b58encode
@@ -24,8 +23,7 @@ IMPLICIT_LENGTHS: Final = (64, 42)
 """Of such an account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(NamedTuple):
     """A key or a signature of a curve."""
 
     curve: str
