@@ -169,7 +169,7 @@ class Stage:
         self,
         gate: Gate | None = None,
         *,
-        key: int = 0,
+        key: int | Signer = 0,
         chain: Chain | None = None,
         webhook: Webhook | None = None,
         **settings: Any,

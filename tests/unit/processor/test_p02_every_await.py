@@ -1,5 +1,6 @@
 """P2 at every suspension: killed wherever it waits, a processor and the next one leave one effect and the right end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ SHARDS = 3
 
 @asynccontextmanager
 async def processor(play: Stage, life: Life, *, key: int = 0) -> AsyncIterator[None]:
-    worker, batches = assemble(
+    made = assemble(
         WorkSettings(poll_ms=500, lease_ms=30_000),
         store=life.port(play.store),
         validator=life.port(play.validator),
@@ -30,9 +31,15 @@ async def processor(play: Stage, life: Life, *, key: int = 0) -> AsyncIterator[N
         clock=play.clock,
         observe=Observe(service="processor", registry=new_registry(process=False)),
     )
-    async with living(life, worker.run()):
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as parts:
+            for part in (made.worker.run, *made.beside):
+                parts.create_task(part())
+
+    async with living(life, work()):
         yield
-    await batches.aclose()
+    await made.batches.aclose()
 
 
 async def one_life(play: Stage, intent_id: str, life: Life) -> None:
