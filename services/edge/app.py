@@ -14,6 +14,7 @@ from intents.v1.intent_service_pb2_grpc import add_IntentServiceServicer_to_serv
 from services.common.clock import Clock
 from services.common.config import SettingError
 from services.common.observe import Observe, logs
+from services.common.redis.link import open_redis
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.cache import GrpcCache
 from services.common.rpc.clients.notifier import GrpcNotifier
@@ -30,7 +31,7 @@ from services.edge.limits.fallback import FallbackRateLimiter
 from services.edge.limits.in_flight import InFlight
 from services.edge.limits.memory import MemoryRateLimiter
 from services.edge.limits.port import RateLimiter
-from services.edge.limits.redis import RedisRateLimiter, connect
+from services.edge.limits.redis import RedisRateLimiter
 from services.edge.observe import Vocabulary
 from services.edge.ports import Ports
 from services.edge.service import Edge
@@ -160,10 +161,12 @@ def _tokens(settings: EdgeRules) -> dict[str, str]:
 def _limiter(settings: EdgeRules, clock: Clock, seen: Vocabulary) -> RateLimiter:
     maximum, window = settings.rate_limit_max, settings.rate_limit_window_ms / 1000
     local = MemoryRateLimiter(clock, maximum=maximum, window=window)
-    if not settings.redis_url:
+    # not tried again: this replica's own count is quicker
+    timeout = settings.redis_timeout_ms / 1000
+    link = open_redis(settings, timeout=timeout, retries=0)
+    if link is None:
         return local
-    redis = connect(settings.redis_url, timeout=settings.redis_timeout_ms / 1000)
-    shared = RedisRateLimiter(redis, maximum=maximum, window=window)
+    shared = RedisRateLimiter(link, maximum=maximum, window=window, timeout=timeout)
     return FallbackRateLimiter(shared, local, clock, seen)
 
 

@@ -3,17 +3,15 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from services.common.config import ServiceSettings, setting
+from services.common.redis.settings import RedisSettings
 from services.edge.limits.address import networks
 from services.edge.model import Limits
 
-_SCHEMES: Final = ("redis://", "rediss://", "unix://")
-
 
 @dataclass(frozen=True, kw_only=True)
-class EdgeRules(ServiceSettings):
+class EdgeRules(RedisSettings, ServiceSettings):
     """How the edge serves; the embedded shape takes the same."""
 
     port: int = setting(50051, unit="port", minimum=0, maximum=65_535, help="gRPC port; 0 takes a free one")
@@ -27,11 +25,6 @@ class EdgeRules(ServiceSettings):
     http_host: str = setting("127.0.0.1", help="Address HTTP and socket.io bind to")
     http_port: int = setting(
         8080, unit="port", minimum=0, maximum=65_535, help="Port of HTTP and socket.io; 0 takes a free one"
-    )
-    redis_url: str | None = setting(
-        None,
-        secret=True,
-        help="Redis that replicas share the rate limit through; without it each counts alone",
     )
     redis_timeout_ms: int = setting(
         250,
@@ -106,8 +99,8 @@ class EdgeRules(ServiceSettings):
             networks(self.trusted_proxies)
         except ValueError as error:
             return f"TRUSTED_PROXIES: {error}"
-        if self.redis_url and not self.redis_url.startswith(_SCHEMES):
-            return f"REDIS_URL: must begin with {', '.join(_SCHEMES)}"
+        if complaint := self.redis_complaint():
+            return complaint
         if self.tokens_file is None and not self.insecure_anonymous:
             for name, host in (("HOST", self.host), ("HTTP_HOST", self.http_host)):
                 if not is_loopback(host):

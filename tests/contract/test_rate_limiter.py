@@ -10,10 +10,12 @@ import pytest
 import redis.asyncio
 
 from services.common.observe import Observe
+from services.common.redis.link import Link, open_redis
+from services.common.redis.settings import RedisSettings
 from services.edge.limits.fallback import PAUSE, FallbackRateLimiter
 from services.edge.limits.memory import MemoryRateLimiter
 from services.edge.limits.port import RateLimiter
-from services.edge.limits.redis import PREFIX, RedisRateLimiter, connect
+from services.edge.limits.redis import PREFIX, RedisRateLimiter
 from services.edge.observe import Vocabulary
 from tests.harness import servers
 from tests.harness.wait import eventually
@@ -37,10 +39,17 @@ async def memory() -> AsyncIterator[Case]:
     yield MemoryRateLimiter(clock, maximum=MAXIMUM, window=WINDOW), pass_
 
 
+def connect(url: str, *, timeout: float) -> Link:
+    link = open_redis(RedisSettings(redis_url=url), timeout=timeout, retries=0)
+    assert link is not None
+    return link
+
+
 @asynccontextmanager
 async def shared(url: str) -> AsyncIterator[Case]:
-    client = connect(url, timeout=5)
-    limiter = RedisRateLimiter(client, maximum=MAXIMUM, window=WINDOW)
+    link = connect(url, timeout=5)
+    client = link.client
+    limiter = RedisRateLimiter(link, maximum=MAXIMUM, window=WINDOW, timeout=5)
 
     async def pass_(seconds: float) -> None:
         for key in await client.keys(PREFIX + "*"):
@@ -151,7 +160,7 @@ async def test_p07_without_redis_this_replica_goes_on_with_its_own_count(
     server = servers.valkey(tmp_path_factory.mktemp("valkey-limits")).start()
     clock = ManualClock()
     local = MemoryRateLimiter(clock, maximum=MAXIMUM, window=WINDOW)
-    inner = RedisRateLimiter(connect(server.url, timeout=1), maximum=MAXIMUM, window=WINDOW)
+    inner = RedisRateLimiter(connect(server.url, timeout=1), maximum=MAXIMUM, window=WINDOW, timeout=1)
     limiter = FallbackRateLimiter(inner, local, clock, Vocabulary(Observe(service="edge")))
     try:
         assert await limiter.take("a", 15) is None

@@ -121,7 +121,7 @@ def test_forwarding_is_believed_as_far_as_trusted_proxies_wrote_it(
         ({"HTTP_HOST": "edge.example"}, "HTTP_HOST: edge.example can be reached"),
         ({"TRUSTED_PROXIES": "10.0.0.0/8,nonsense"}, "TRUSTED_PROXIES: 'nonsense' is not"),
         ({"RATE_LIMIT_MAX": "0"}, "RATE_LIMIT_MAX: '0' is out of range"),
-        ({"REDIS_URL": "nonsense"}, "edge: REDIS_URL: must begin with redis://"),
+        ({"REDIS_URL": "nonsense"}, "edge: REDIS_URL: must be redis://"),
     ],
 )
 def test_bad_settings_end_with_one_line_and_code_2(
