@@ -9,7 +9,6 @@ from services.cache.adapters.redis import RedisLevel
 from services.cache.config import CacheRules, CacheSettings
 from services.cache.model import Breaker
 from services.cache.observe import Meters
-from services.cache.ports import SharedLevel
 from services.cache.service import Cache, ChainSource, StoreSource
 from services.cache.servicer import CacheServicer
 from services.cache.shared import Guarded
@@ -17,6 +16,7 @@ from services.common.chain.near.chain import NearChain
 from services.common.chain.near.transport import open_http
 from services.common.clock import Clock
 from services.common.observe import Observe
+from services.common.redis.link import open_redis
 from services.common.rpc.channel import open_channel
 from services.common.rpc.clients.store import GrpcStore
 from services.common.rpc.runtime import App, serve_app
@@ -31,8 +31,9 @@ async def open_cache(
 ) -> AsyncIterator[Cache]:
     """A cache over `store` and `chain`, following the event log until left. Without `rules.redis_url` memory only."""
     meters = Meters(observe.registry)
+    shared = _shared(rules, clock, meters)
     cache = Cache(
-        shared=_shared(rules, clock, meters),
+        shared=shared,
         store=store,
         chain=chain,
         trust=rules.trust(),
@@ -42,6 +43,8 @@ async def open_cache(
         meters=meters,
     )
     async with cache.run():
+        if shared is not None:
+            await shared.warm()
         yield cache
 
 
@@ -70,17 +73,22 @@ async def build(settings: CacheSettings, clock: Clock) -> AsyncIterator[App]:
             yield app
 
 
-def _shared(rules: CacheRules, clock: Clock, meters: Meters) -> SharedLevel | None:
-    if rules.redis_url is None:
+def _shared(rules: CacheRules, clock: Clock, meters: Meters) -> Guarded | None:
+    give_up = rules.redis_give_up_ms / 1000
+    link = open_redis(rules, timeout=give_up)
+    if link is None:
         return None
-    timeout = rules.redis_timeout_ms / 1000
-    level = RedisLevel.connect(
-        rules.redis_url, timeout=timeout, expire_seconds=rules.redis_expire_s, corrupt=meters.corrupt
-    )
     breaker = Breaker(
         clock.monotonic,
         failures=rules.redis_failures,
         first=rules.redis_pause_ms / 1000,
         longest=LONGEST_PAUSE,
     )
-    return Guarded(level, breaker, timeout=timeout, clock=clock, meters=meters)
+    return Guarded(
+        RedisLevel(link, expire_seconds=rules.redis_expire_s, corrupt=meters.corrupt),
+        breaker,
+        wait=rules.redis_timeout_ms / 1000,
+        give_up=give_up,
+        clock=clock,
+        meters=meters,
+    )

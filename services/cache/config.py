@@ -1,30 +1,35 @@
 """The cache's settings."""
 
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
 
 from services.cache.model import Trust
 from services.cache.service import Limits
 from services.cache.views import ViewTrust
 from services.common.config import ServiceSettings, setting
-
-_SCHEMES: Final = ("redis", "rediss", "unix")
+from services.common.redis.settings import RedisSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheRules:
+class CacheRules(RedisSettings):
     """What the cache keeps and for how long; the embedded shape takes the same."""
 
-    redis_url: str | None = setting(
-        None,
-        secret=True,
-        help="redis://, rediss:// or unix:// URL; without it memory is the only cache level",
+    redis_timeout_ms: int = setting(
+        10,
+        unit="ms",
+        minimum=1,
+        maximum=1_000,
+        help="Longest a read waits for Redis to answer; as long at most before it is asked",
     )
-    redis_timeout_ms: int = setting(50, unit="ms", minimum=1, help="Longest wait for Redis in one look-up")
+    redis_give_up_ms: int = setting(
+        500,
+        unit="ms",
+        minimum=10,
+        maximum=10_000,
+        help="Life of a call to Redis that nobody waits for any more",
+    )
     redis_expire_s: int = setting(30, unit="s", minimum=1, maximum=30, help="Life of a status in Redis")
     redis_failures: int = setting(
-        3, unit="calls", minimum=1, help="Failures in a row after which Redis is left alone"
+        3, unit="calls", minimum=1, maximum=8, help="Failures in a row after which Redis is left alone"
     )
     redis_pause_ms: int = setting(
         500, unit="ms", minimum=1, help="First pause before Redis is tried again; doubles up to 5 s"
@@ -62,17 +67,7 @@ class CacheRules:
 
     def check(self) -> str | None:
         """What is wrong with the settings together, as one line."""
-        if self.redis_url is None:
-            return None
-        try:
-            parts = urlsplit(self.redis_url)
-            _ = parts.port
-        except ValueError:
-            # its own text may hold a piece of the password
-            return "REDIS_URL: is not a URL; reserved characters in a password are written as %XX"
-        if parts.scheme not in _SCHEMES:
-            return "REDIS_URL: must begin with redis://, rediss:// or unix://"
-        return None
+        return self.redis_complaint()
 
     def trust(self) -> Trust:
         return Trust(

@@ -1,17 +1,15 @@
-"""Which of two statuses wins, how long one is trusted, how it is written down, when Redis is left alone."""
+"""Which of two statuses wins, how long one is trusted, when Redis is left alone."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from services.common.domain.lifecycle import TERMINAL, Status
+from services.common.domain.lifecycle import TERMINAL
 from services.common.domain.outcomes import CachedStatus
 
 MAX_VERSION: Final = 2**32 - 1
-_WORDS: Final = frozenset(status.value for status in Status)
 
 
 class Level(StrEnum):
@@ -76,41 +74,10 @@ class Trust:
         return self.open if tailed else min(self.open, self.untailed)
 
 
-def to_json(entry: Entry) -> str:
-    """`{"status":"verified","version":2,"principal":…,"readAt":…}`, readAt in Unix milliseconds."""
-    status = entry.status
-    return json.dumps(
-        {
-            "status": status.status.value,
-            "version": status.version,
-            "principal": status.principal,
-            "readAt": entry.read_at_ms,
-        },
-        separators=(",", ":"),
-    )
-
-
-def from_json(intent_id: str, raw: bytes | str) -> Entry | None:
-    """None for anything `to_json` does not write: a value nobody can vouch for is a miss."""
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    status, version = value.get("status"), value.get("version")
-    principal, read_at = value.get("principal"), value.get("readAt")
-    if not isinstance(status, str) or status not in _WORDS or not isinstance(principal, str):
-        return None
-    if type(version) is not int or not 0 <= version <= MAX_VERSION or type(read_at) is not int or read_at < 0:
-        return None
-    cached = CachedStatus(intent_id=intent_id, status=Status(status), version=version, principal=principal)
-    return Entry(status=cached, read_at_ms=read_at)
-
-
 class Breaker:
-    """Closed; open after `failures` in a row; then one probe at a time. `now` gives monotonic seconds.
+    """Closed; open after `failures` in a row; then half open for one probe at a time. `now` gives monotonic seconds.
 
+    Only a probe closes it again: calls begun before it opened may still be answered, and say nothing about now.
     Open times double from `first` to `longest` seconds while probes fail.
     """
 
@@ -128,26 +95,32 @@ class Breaker:
     def closed(self) -> bool:
         return self._open_for == 0.0
 
-    def allow(self) -> bool:
-        """Whether to try now; True to one caller only while half open, who must then report."""
-        if self.closed:
-            return True
-        if self._probing or self._now() < self._open_until:
+    def may_probe(self) -> bool:
+        """True to one caller only while half open, who must then tell `probed` or `abandoned`."""
+        if self.closed or self._probing or self._now() < self._open_until:
             return False
         self._probing = True
         return True
 
     def succeeded(self) -> None:
-        self._in_a_row, self._open_for, self._probing = 0, 0.0, False
+        self._in_a_row = 0
 
     def failed(self) -> None:
         self._in_a_row += 1
-        probe, self._probing = self._probing, False
-        if not (probe or (self.closed and self._in_a_row >= self._failures)):
-            return
-        self._open_for = min(max(self._first, self._open_for * 2), self._longest)
-        self._open_until = self._now() + self._open_for
+        if self.closed and self._in_a_row >= self._failures:
+            self._open()
+
+    def probed(self, answered: bool) -> None:
+        self._probing = False
+        if answered:
+            self._in_a_row, self._open_for = 0, 0.0
+        else:
+            self._open()
 
     def abandoned(self) -> None:
-        """The attempt was given up without an answer; the next caller may probe."""
+        """The probe was given up without an answer; the next caller may probe."""
         self._probing = False
+
+    def _open(self) -> None:
+        self._open_for = min(max(self._first, self._open_for * 2), self._longest)
+        self._open_until = self._now() + self._open_for

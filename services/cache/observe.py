@@ -26,8 +26,8 @@ class Meters:
             registry, "cache_redis_failures_total", "Calls to Redis without an answer"
         )()
         self._corrupt = metrics.counter(
-            registry, "cache_redis_corrupt_total", "Values in Redis that could not be read"
-        )()
+            registry, "cache_redis_corrupt_total", "Values in Redis that could not be read, by why", ("why",)
+        )
         self._events = metrics.counter(registry, "cache_events_total", "Events taken from the log")()
         self._redis_up = metrics.gauge(
             registry, "cache_redis_up", "1 while Redis answers, 0 while it is left alone"
@@ -37,6 +37,8 @@ class Meters:
         )()
         self._entries = metrics.gauge(registry, "cache_memory_entries", "Statuses held in memory")()
         self._redis_was_up = True
+        self._redis_refuses = False
+        self._told: set[str] = set()
         self._tail_was_up: bool | None = None
 
     def answered(self, level: str, count: int = 1) -> None:
@@ -49,9 +51,12 @@ class Meters:
     def loaded(self, level: str) -> None:
         self._loads(level).inc()
 
-    def corrupt(self) -> None:
-        self._corrupt.inc()
-        logs.event(logger, logging.WARNING, "cache.redis_corrupt")
+    def corrupt(self, why: str) -> None:
+        """`why`: size, json, schema, status or version. Logged once each: there may be as many as keys."""
+        self._corrupt(why).inc()
+        if why not in self._told:
+            self._told.add(why)
+            logs.event(logger, logging.WARNING, "cache.redis_corrupt", why=why)
 
     def redis_answered(self) -> None:
         self._redis_up.set(1)
@@ -66,6 +71,16 @@ class Meters:
             if self._redis_was_up:
                 self._redis_was_up = False
                 logs.event(logger, logging.WARNING, "cache.redis_away", why=why)
+
+    def redis_wrote(self) -> None:
+        self._redis_refuses = False
+
+    def redis_refused(self, why: str) -> None:
+        """A write that did not arrive; logged for the first after one that did."""
+        self._failures.inc()
+        if not self._redis_refuses:
+            self._redis_refuses = True
+            logs.event(logger, logging.WARNING, "cache.redis_refuses", why=why)
 
     def tail(self, up: bool, why: str = "") -> None:
         self._tail_up.set(1 if up else 0)

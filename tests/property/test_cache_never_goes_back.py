@@ -55,7 +55,9 @@ class NeverBack(RuleBasedStateMachine):
 
     def new(self) -> Cache:
         breaker = Breaker(self.clock.monotonic, failures=2, first=0.5, longest=2.0)
-        level = Guarded(self.shared, breaker, timeout=600.0, clock=self.clock, meters=new_meters())
+        level = Guarded(
+            self.shared, breaker, wait=600.0, give_up=600.0, clock=self.clock, meters=new_meters()
+        )
         return new_cache(self.clock, self.store, shared=level, memory_entries=1)
 
     async def turn(self, _: str) -> None:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from services.cache.adapters.memory import Memory
-from services.cache.adapters.redis import key
-from services.cache.model import Breaker, Entry, from_json, newest, to_json
+from services.cache.model import Breaker, Entry, newest
+from services.cache.stored import Unreadable, from_json, key, to_json
 from tests.unit.cache.fakes import Clock, status
 
 
@@ -49,7 +49,8 @@ def test_the_redis_key_and_value_are_the_seeds() -> None:
     ],
 )  # fmt: skip
 def test_a_value_nobody_can_vouch_for_is_a_miss(raw: bytes) -> None:
-    assert from_json("a", raw) is None
+    with pytest.raises(Unreadable):
+        from_json("a", raw)
 
 
 def test_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() -> None:
@@ -58,22 +59,31 @@ def test_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() -> N
     breaker.failed()
     breaker.succeeded()
     breaker.failed()
-    assert breaker.allow()
+    assert breaker.closed
     breaker.failed()
     assert not breaker.closed
-    assert not breaker.allow()
-    clock.advance(1.0)
-    assert breaker.allow()
-    assert not breaker.allow(), "one probe at a time"
-    breaker.failed()
-    clock.advance(1.9)
-    assert not breaker.allow(), "the pause has doubled"
-    clock.advance(0.2)
-    assert breaker.allow()
-    breaker.abandoned()
-    assert breaker.allow(), "a probe given up makes room for the next"
     breaker.succeeded()
+    assert not breaker.closed, "an answer to a call begun before says nothing about now"
+    assert not breaker.may_probe()
+    clock.advance(1.0)
+    assert breaker.may_probe()
+    assert not breaker.may_probe(), "one probe at a time"
+    breaker.probed(False)
+    clock.advance(1.9)
+    assert not breaker.may_probe(), "the pause has doubled"
+    clock.advance(0.2)
+    assert breaker.may_probe()
+    breaker.abandoned()
+    assert breaker.may_probe(), "a probe given up makes room for the next"
+    breaker.probed(False)
+    clock.advance(2.9)
+    assert not breaker.may_probe()
+    clock.advance(0.2)
+    assert breaker.may_probe(), "and has its longest"
+    breaker.probed(True)
     assert breaker.closed
+    breaker.failed()
+    assert breaker.closed, "failures are counted anew"
 
 
 def test_memory_is_bounded_and_evicts_what_was_not_used_for_longest() -> None:
