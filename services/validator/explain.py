@@ -5,7 +5,7 @@ from typing import Final
 
 from services.common.domain.explanation import Explanation, RuleOutcome, RuleStatus, SignedContent
 from services.common.errors import Violation
-from services.validator.model import MAX_TOLD_OF_RULE, VIEWS, Answer, Case, Reach, pattern_of
+from services.validator.model import AGAIN, MAX_TOLD_OF_RULE, VIEWS, Answer, Case, Reach, pattern_of
 from services.validator.rules.rule import Rule, Table
 from services.validator.values import value_of
 
@@ -26,7 +26,9 @@ def outcome(case: Case, stage: str, rule: Rule, found: Sequence[Violation], *, r
         status = RuleStatus.FAILED
     elif seen is None or _moot(case, rule):
         status = RuleStatus.NOT_REACHED
-    elif rule.name in case.unapplied or (rule.view is not None and case.answer(rule.name) is None):
+    elif rule.name in case.unapplied or any(
+        case.answers.get(asked) is None for asked in _questions(case, rule)
+    ):
         status = RuleStatus.UNAVAILABLE
     else:
         status = RuleStatus.PASSED
@@ -73,9 +75,14 @@ def _seen(case: Case, rule: Rule) -> str | None:
         return None
     if rule.name in case.unapplied:
         text = f"{text}; {case.unapplied[rule.name]}"
-    if rule.view is not None and rule.name in case.asked:
-        text = f"{text}; {VIEWS[type(case.asked[rule.name])]}: {_answer(case.answer(rule.name))}"
+    for asked in _questions(case, rule):
+        text = f"{text}; {VIEWS[type(case.asked[asked])]}: {_answer(case.answers.get(asked))}"
     return _bounded(text)
+
+
+def _questions(case: Case, rule: Rule) -> list[str]:
+    """Those of the rule that the chain was asked, as `asked` has them."""
+    return [asked for asked in (rule.name, rule.name + AGAIN) if asked in case.asked]
 
 
 def _bounded(text: str) -> str:

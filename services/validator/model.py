@@ -56,6 +56,9 @@ VIEWS: Final[Mapping[type, str]] = {
 }
 """The views by the names that contracts have for them."""
 
+AGAIN: Final = " again"
+"""Behind a rule's name: its second question."""
+
 Answer = bool | bytes | int | str
 """What a view may be answered by."""
 
@@ -119,8 +122,8 @@ class Case:
     is `proven`; `signed_bytes` are what the key must have signed. `assertion_fault` is webauthn's, with the field it
     speaks of; client data that is `client_too_deep` is not read. `message` is there from `Reach.MESSAGE` on;
     `deadline_ns` is None where no instant is known. A `..._fault` says why something cannot be read, for people.
-    `asked` are the views of the contract that rules need, by rule, the last where a rule asked twice; `answers` are the
-    chain's, None where it gave none.
+    `asked` are the views of the contract that rules need, by rule, with AGAIN behind its name where a rule asked once
+    more; `answers` are the chain's, None where it gave none.
     `failed_stage` is the first that found something; `blocked` are the fields it refused, which later stages leave
     alone. `outcomes` stays empty unless an explanation is asked for. `worth` is what one rule on prices found, for the
     next. `unapplied` says, by rule, why it could not be applied though there was something to look at. `reading` is
@@ -160,10 +163,11 @@ class Case:
     outcomes: tuple[RuleOutcome, ...] = ()
 
     @property
-    def kept(self) -> bool:
-        """Whether the contract keeps this very intent, so that it says yes again and asks nothing of the nonce."""
-        rule = "nonce-unused"
-        return isinstance(self.asked.get(rule), IsKept) and self.answers.get(rule) is True
+    def excused(self) -> bool:
+        """Whether the contract keeps this very intent, so that it says yes again and asks nothing of the nonce. True
+        also where it was asked in vain, which the verdict tells."""
+        asked = f"nonce-unused{AGAIN}"
+        return asked in self.asked and self.answers.get(asked) is not False
 
     @property
     def provable(self) -> bool:

@@ -14,6 +14,7 @@ from services.validator.explain import unread
 from services.validator.messages.reading import read
 from services.validator.messages.rules import TABLE as MESSAGES
 from services.validator.model import (
+    AGAIN,
     MAX_BATCH,
     MAX_EXPLAINED,
     MAX_TOLD,
@@ -78,7 +79,7 @@ class Validator:
         explain: bool = False,
     ) -> Sequence[Verdict]:
         """A verdict for each, in order; one view call for all of them, two where a nonce
-        is used. Raises BATCH_SIZE above 256, or above
+        would be refused. Raises BATCH_SIZE above 256, or above
         32 with `explain`."""
         items = [(submission, stored) for submission in submissions]
         return await self.judge(items, full=full, explain=explain)
@@ -206,7 +207,7 @@ class Validator:
             for rule in [rule for rule, answer in case.answers.items() if answer is None]:
                 if case.stored or VIEWS[type(case.asked[rule])] not in case.book.accept_without:
                     return Verdict(valid=False, unavailable=UNAVAILABLE, explanation=explanation)
-                case.leave(rule, "could not be asked")
+                case.leave(rule.removesuffix(AGAIN), "could not be asked")
         until = case.deadline_ns
         if until is None:
             until = case.now_ns + case.book.default_lifetime_ns

@@ -3,7 +3,7 @@
 from services.common.domain.explanation import Explanation, RuleOutcome
 from services.common.domain.views import ChainView
 from services.validator.explain import outcome, signed_content, unreached
-from services.validator.model import Case, Reach, pattern_of
+from services.validator.model import AGAIN, Case, Reach, pattern_of
 from services.validator.prepare import prepare
 from services.validator.rules.rule import SECURITY, Rule, Table
 
@@ -37,12 +37,12 @@ class Brisk:
         return asked
 
     def doubted(self, case: Case) -> dict[str, ChainView]:
-        """What the chain must be asked once more, by rule, now that its first answers are there."""
+        """What the chain must be asked once more, by rule and AGAIN, now that its first answers are there."""
         asked: dict[str, ChainView] = {}
         for rule in self._table.doubting:
             view = rule.again(case) if rule.again is not None and rule.name in case.asked else None
             if view is not None:
-                asked[rule.name] = view
+                asked[rule.name + AGAIN] = view
         return asked
 
     def secure(self, case: Case) -> None:

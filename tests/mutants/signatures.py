@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P9", "a-used-nonce-is-no-matter", "services.validator.rules.chain",
-        ("    used = said is False if", "    used = False if"),
+        ('    if case.said("nonce-unused") is True and not case.excused:\n', "    if False:\n"),
         tests=("tests/unit/validator/test_security.py::test_p09_a_used_nonce_is_no_fault_of_the_intent_that_the_contract_keeps",),
     ),
     without(

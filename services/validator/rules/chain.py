@@ -107,7 +107,7 @@ def _until_text(case: Case) -> str | None:
     view=_salted,
 )
 def nonce_salt(case: Case) -> None:
-    if case.said("nonce-salt") is False and not case.kept:
+    if case.said("nonce-salt") is False and not case.excused:
         case.add(
             _NONCE,
             Reason.INVALID_NONCE,
@@ -128,8 +128,7 @@ def nonce_salt(case: Case) -> None:
 )
 def nonce_outlives_deadline(case: Case) -> None:
     # with the deadline ahead this also says that the nonce has not expired, which the contract asks afterwards
-    nonce, until = _versioned(case), case.deadline_ns
-    if nonce is not None and until is not None and until > _until(nonce) and not case.kept:
+    if _outlived(case) and not case.excused:
         case.add(_NONCE, Reason.INVALID_NONCE, "the deadline lies after the nonce's own deadline")
 
 
@@ -141,8 +140,9 @@ def _used(case: Case) -> IsNonceUsed | None:
 
 
 def _kept(case: Case) -> IsKept | None:
-    # of what it keeps already the contract says yes again, whatever the nonce
-    return IsKept(case.intent) if case.reading is None and case.said("nonce-unused") is True else None
+    # to what it keeps already the contract says yes again, whatever the nonce
+    refused = case.said("nonce-unused") is True or case.said("nonce-salt") is False or _outlived(case)
+    return IsKept(case.intent) if refused and case.reading is None else None
 
 
 @rule(
@@ -158,9 +158,7 @@ def _kept(case: Case) -> IsKept | None:
     again=_kept,
 )
 def nonce_unused(case: Case) -> None:
-    said = case.said("nonce-unused")
-    used = said is False if isinstance(case.asked.get("nonce-unused"), IsKept) else said is True
-    if used:
+    if case.said("nonce-unused") is True and not case.excused:
         case.add(_NONCE, Reason.NONCE_USED, "the nonce was already used by this account")
 
 
@@ -180,6 +178,12 @@ def named_key(case: Case) -> str:
 def _versioned(case: Case) -> bytes | None:
     nonce = case.message.nonce
     return nonce if nonce is not None and len(nonce) == NONCE_BYTES and nonce.startswith(VERSIONED) else None
+
+
+def _outlived(case: Case) -> bool:
+    """Whether the deadline lies after the nonce's own."""
+    nonce, until = _versioned(case), case.deadline_ns
+    return nonce is not None and until is not None and until > _until(nonce)
 
 
 def _until(nonce: bytes) -> int:

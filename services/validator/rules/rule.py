@@ -27,7 +27,7 @@ class Rule:
     `name` is public and never renamed. `reasons` and `fields` are all that its violations may carry; `asks` says
     in one line what holds where it passes, `mend` what to do where it does not. `check` is called only on a case
     that reaches `needs`; `view` names what the chain must be asked first, None where there is nothing to ask; `again`
-    what it must be asked after that answer, whose place the second takes. `reads` are the fields that it needs to
+    what it must be asked then, now that all first answers are there. `reads` are the fields that it needs to
     stand: where one was refused, it says nothing, or nothing that counts.
     `seen` shows people what it looked at, None where that is not there; without it they are shown its fields.
     """

@@ -284,7 +284,9 @@ async def test_p09_a_used_nonce_is_no_fault_of_the_intent_that_the_contract_keep
             Reason.INVALID_NONCE,
             Reason.NONCE_USED,
         }
-        views.used = set()
+        views.used, views.kept = set(), {"m": intent}
+        assert (await judge(body, views)).valid
+        views.kept = {}
         only(await judge(body, views), "security", f"{PAYLOAD}.nonce", Reason.INVALID_NONCE)
 
 
