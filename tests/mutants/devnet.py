@@ -43,6 +43,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/devnet/test_reorg.py::test_a_reorg_between_receipts_takes_back_only_what_is_after_it",),
     ),
     without(
+        "devnet", "a-vanished-block-keeps-its-contents", "services.devnet.node.chain",
+        ("        self.index.roll_back(fork)\n", ""),
+        tests=("tests/rpc/test_devnet_following.py::test_a_follower_of_optimistic_blocks_sees_them_replaced",),
+    ),
+    without(
         "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
         ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
         tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),

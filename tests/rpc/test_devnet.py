@@ -66,7 +66,7 @@ class Client:
 
 
 async def serving(**changes: Any) -> AsyncIterator[tuple[Client, Devnet]]:
-    settings = Settings(state_file=None, **({"block_time_ms": 20} | changes))
+    settings = Settings(**({"state_file": None, "block_time_ms": 20} | changes))
     async with build(settings, SystemClock()) as devnet, aiohttp.ClientSession() as http:
         port = await devnet.serve_http("127.0.0.1", 0)
         yield Client(http, f"http://127.0.0.1:{port}/"), devnet

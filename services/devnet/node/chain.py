@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from services.common.clock import Clock
+from services.devnet.node.contents import Contents, Index
 from services.devnet.node.keys import b58decode, b58encode, verify
 from services.devnet.node.maker import Made, Maker
 from services.devnet.node.records import Block, TxRecord
@@ -73,6 +74,8 @@ class Chain:
         self._by_hash = {block.hash: block.height for block in blocks}
         self._txs: OrderedDict[str, TxRecord] = OrderedDict((tx.hash, tx) for tx in txs)
         self._due = list(state.scan("q|"))
+        self.index = Index()
+        self.index.load(txs)
         self.head = blocks[-1]
         self.genesis = blocks[0]
 
@@ -229,6 +232,9 @@ class Chain:
         while len(self._blocks) > keep:
             _, old = self._blocks.popitem(last=False)
             del self._by_hash[old.hash]
+            self.index.blocks.pop(old.height, None)
+        contents = Contents(transactions=tuple(work.included), ran=tuple(work.ran))
+        self.index.publish(block.height, contents, work.records.values(), work.written)
         self._recent[block.height] = [self._pool[tx_hash] for tx_hash in work.included]
         for tx_hash in work.included:
             self._pool.pop(tx_hash, None)
@@ -285,6 +291,7 @@ class Chain:
             await self._storage.commit(changes, list(records.values()), fork, back, dropped - again)
         # From here on nothing waits: no reader sees the chain between the two branches.
         self.state.roll_back(fork)
+        self.index.roll_back(fork)
         for block in gone:
             del self._blocks[block.height], self._by_hash[block.hash]
             self._recent.pop(block.height, None)
@@ -308,3 +315,4 @@ class Chain:
             if oldest.open or oldest.last > self.final_height:
                 return
             self._txs.popitem(last=False)
+            self.index.forget(oldest)

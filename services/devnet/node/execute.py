@@ -30,6 +30,8 @@ class Work:
     refused: dict[str, InvalidTransaction] = field(default_factory=dict)
     included: list[str] = field(default_factory=list)
     queue: list[Json] = field(default_factory=list)
+    ran: list[tuple[str, str]] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
     gas: int = 0
     items: int = 0
 
@@ -148,6 +150,8 @@ class Executor:
         ran = self._runtime.apply(work.overlay, receipt, results, work.moment)
         record = work.records.get(tx_hash) or self._known[tx_hash]
         work.records[tx_hash] = record.ran(ran.outcome, work.moment.height).created(tuple(ran.receipts))
+        work.ran.append((tx_hash, receipt["receipt_id"]))
+        work.written |= dict.fromkeys(ran.written, receipt["receipt_id"])
         work.gas += ran.gas
         work.queue.extend({"tx": tx_hash, "receipt": made} for made in ran.receipts)
         work.queue.extend({"tx": tx_hash, **data} for data in ran.data)

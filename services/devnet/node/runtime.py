@@ -37,13 +37,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A receipt's outcome (ExecutionOutcomeWithIdView), the receipts it made, the data it sends on, and the
-    gas it burnt."""
+    """A receipt's outcome (ExecutionOutcomeWithIdView), the receipts it made, the data it sends on, the gas it
+    burnt, and the keys of contract storage it wrote."""
 
     outcome: Json
     receipts: list[Json]
     data: list[Json]
     gas: int
+    written: list[str]
 
 
 def outcome_view(
@@ -82,6 +83,7 @@ class Runtime:
         body = receipt["receipt"]["Action"]
         run = _Run(self._engine, self._troubles, scratch, receipt, results, moment)
         status: object
+        written: list[str] = []
         try:
             for index, action in enumerate(body["actions"]):
                 try:
@@ -95,6 +97,7 @@ class Runtime:
             count_receipt(state, body["actions"], (), failed=True)
         else:
             state.merge(scratch)
+            written = [key for key in scratch.delta if key.startswith("c|")]
             if isinstance(run.value, int):
                 # The value is another receipt's: it answers whoever waits for this one.
                 returned = run.promises[run.value]
@@ -117,7 +120,7 @@ class Runtime:
             moment, receipt["receipt_id"], receipt["receiver_id"], status, logs=run.logs,
             receipt_ids=[child["receipt_id"] for child in made], gas=run.gas, gas_price=self._price,
         )  # fmt: skip
-        return Ran(outcome=outcome, receipts=made, data=data, gas=run.gas)
+        return Ran(outcome=outcome, receipts=made, data=data, gas=run.gas, written=written)
 
     def _data(self, receipt: Json, out: Json, value: str | None) -> Json:
         return {"data_id": out["data_id"], "receiver_id": out["receiver_id"], "data": value}

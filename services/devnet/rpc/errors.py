@@ -73,6 +73,12 @@ def unknown_transaction(tx_hash: str) -> RpcError:
     )
 
 
+def unknown_receipt(receipt_id: str) -> RpcError:
+    return handler_error(
+        "UNKNOWN_RECEIPT", {"receipt_id": receipt_id}, f"Receipt with id {receipt_id} has never been observed"
+    )
+
+
 def timeout_error() -> RpcError:
     """Unknown, never failed."""
     return handler_error("TIMEOUT_ERROR", {}, "Timeout", http_status=408)

@@ -10,6 +10,7 @@ from services.devnet.faults import Faults
 from services.devnet.node.chain import Chain
 from services.devnet.rpc.control import Control
 from services.devnet.rpc.errors import RpcError, internal_error, method_not_found, of_cause, timeout_error
+from services.devnet.rpc.following import Following
 from services.devnet.rpc.transactions import Transactions
 from services.devnet.rpc.vantage import SENDS, Vantage
 from services.devnet.rpc.views import Views
@@ -37,6 +38,8 @@ class Rpc:
         seen: Callable[[str, str], None] = lambda method, result: None,
     ) -> None:  # fmt: skip
         views, transactions = Views(chain, clock), Transactions(chain, clock, timeout)
+        following = Following(chain, views, timeout)
+        self._whole_block = following.whole_at
         self._chain = chain
         self._faults = faults
         self._clock = clock
@@ -47,6 +50,10 @@ class Rpc:
             "status": views.status,
             "gas_price": views.gas_price,
             "send_tx": transactions.send_tx,
+            "chunk": following.chunk,
+            "EXPERIMENTAL_receipt": following.receipt,
+            "EXPERIMENTAL_changes": following.changes,
+            "EXPERIMENTAL_changes_in_block": following.changes_in_block,
             "tx": transactions.tx,
             "EXPERIMENTAL_tx_status": transactions.tx_status,
             "broadcast_tx_async": transactions.broadcast_tx_async,
@@ -66,6 +73,20 @@ class Rpc:
         if run is None:
             self._seen("unknown", "METHOD_NOT_FOUND")
             raise method_not_found(method)
+        return await self._serve(method, run, params, node)
+
+    async def block(self, height: int, finality: str, node: str = "") -> Any:
+        """What `GET /v0/block/<height>` answers; faults know it as the RPC method `v0/block`."""
+        return await self._serve(
+            "v0/block", self._whole_block, {"height": height, "finality": finality}, node
+        )
+
+    def newest(self, finality: str, node: str = "") -> int:
+        """The height `GET /v0/last_block/<finality>` leads to."""
+        head = Vantage(self._chain, self._faults, node, "v0/last_block", None).head.height
+        return head if finality == "optimistic" else self._chain.final_from(head)
+
+    async def _serve(self, method: str, run: Method, params: object, node: str) -> Any:
         where = Vantage(self._chain, self._faults, node, method, params)
         if not self._faults.any:
             return await self._answer(method, lambda: run(params, where))

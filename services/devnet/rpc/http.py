@@ -1,7 +1,9 @@
-"""JSON-RPC 2.0 over HTTP POST `/`; `/node/<name>` is another node on the same chain, known to faults by its name."""
+"""JSON-RPC 2.0 over HTTP POST `/`, whole blocks by GET `/v0/…` as neardata servers give them.
+
+`/node/<name>` is another node on the same chain, known to faults by its name.
+"""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -20,6 +22,10 @@ def _answer(request_id: object, *, result: object = None, error: RpcError | None
     else:
         body["error"] = error.body()
     status = 200 if error is None else error.http_status
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def _json(body: object, status: int) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 
@@ -62,7 +68,7 @@ def _request(body: bytes) -> tuple[object, str, object]:
 
 HUGE: Final = 32 << 20
 """Bytes by which an answer grows that a fault makes huge."""
-NODE: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+NODE: Final = "{node:[a-z0-9-]{1,32}}"
 
 
 class Server:
@@ -87,10 +93,36 @@ class Server:
             large.http_status = 413
             return _answer(None, error=large)
         except (ConnectionRefusedError, ConnectionResetError):
-            # A fault asked for: the caller sees its connection die.
-            if request.transport is not None:
-                request.transport.abort()
-            raise asyncio.CancelledError from None
+            return self._cut(request)
+
+    async def block(self, request: web.Request) -> web.StreamResponse:
+        """A whole block; `block_opt` may be one that is not final."""
+        finality = "optimistic" if request.match_info["kind"] == "block_opt" else "final"
+        try:
+            found = await self._rpc.block(
+                int(request.match_info["height"]), finality, request.match_info.get("node", "")
+            )
+        except RpcError as error:
+            return _json(error.body(), error.http_status)
+        except GarbledAnswer as spoilt:
+            return _garbled(None, spoilt)
+        except (ConnectionRefusedError, ConnectionResetError):
+            return self._cut(request)
+        return _json(found, 200)
+
+    async def last(self, request: web.Request) -> web.StreamResponse:
+        """302 to the newest block of that finality."""
+        finality, node = request.match_info["finality"], request.match_info.get("node", "")
+        height = self._rpc.newest(finality, node)
+        kind = "block_opt" if finality == "optimistic" else "block"
+        base = f"/node/{node}" if node else ""
+        return web.Response(status=302, headers={"Location": f"{base}/v0/{kind}/{height}"})
+
+    def _cut(self, request: web.Request) -> web.StreamResponse:
+        """A fault asked for: the caller sees its connection die."""
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError from None
 
 
 @asynccontextmanager
@@ -99,7 +131,10 @@ async def serve(rpc: Rpc, host: str, port: int, *, max_body: int, grace: float) 
     app = web.Application(client_max_size=max_body)
     server = Server(rpc)
     app.router.add_post("/", server.post)
-    app.router.add_post(f"/node/{{node:{NODE.pattern}}}", server.post)
+    app.router.add_post(f"/node/{NODE}", server.post)
+    for base in ("", f"/node/{NODE}"):
+        app.router.add_get(f"{base}/v0/{{kind:block|block_opt}}/{{height:[0-9]{{1,18}}}}", server.block)
+        app.router.add_get(f"{base}/v0/last_block/{{finality:final|optimistic}}", server.last)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace)
     await runner.setup()
     try:

@@ -25,6 +25,15 @@ def _iso(timestamp: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
+def chunk_header(block: Block, gas_price: int) -> Json:
+    """NEAR's ChunkHeaderView of the one chunk a block has."""
+    return {
+        "chunk_hash": block.hash, "prev_block_hash": block.prev_hash, "shard_id": 0,
+        "height_created": block.height, "height_included": block.height, "gas_used": block.gas_used,
+        "gas_limit": 10**15, "balance_burnt": str(block.gas_used * gas_price),
+    }  # fmt: skip
+
+
 class Views:
     """Reads only; every answer names the block it speaks of."""
 
@@ -33,7 +42,7 @@ class Views:
         self._clock = clock
         self._started = clock.monotonic()
 
-    def _reference(self, params: Json, where: Vantage, older: int = 0) -> Block:
+    def reference(self, params: Json, where: Vantage, older: int = 0) -> Block:
         """The block that `finality`, `block_id` or `sync_checkpoint` names; one by finality is `older` blocks older."""
         if "finality" in params:
             head = max(where.head.height - older, self._chain.earliest.height)
@@ -88,7 +97,7 @@ class Views:
         if kind not in readers:
             raise parse_error(f"Failed parsing args: request_type is one of {', '.join(readers)}")
         stale = where.strikes("stale_views") if "finality" in given else None
-        block = self._reference(given, where, 0 if stale is None else stale.number("blocks"))
+        block = self.reference(given, where, 0 if stale is None else stale.number("blocks"))
         account_id = account(given, "account_id")
         if not is_account_id(account_id):
             raise invalid_account(account_id, block.height, block.hash)
@@ -155,7 +164,11 @@ class Views:
     async def block(self, params: object, where: Vantage) -> Json:
         if isinstance(params, list) and len(params) == 1:
             params = {"block_id": params[0]}
-        block = self._reference(named(params), where)
+        block = self.reference(named(params), where)
+        return self.shown(block)
+
+    def shown(self, block: Block) -> Json:
+        """NEAR's BlockView."""
         final = self._chain.block_at(self._chain.final_from(block.height)) or self._chain.earliest
         header = {
             "height": block.height,
@@ -172,10 +185,7 @@ class Views:
             "latest_protocol_version": PROTOCOL_VERSION,
             "chunks_included": 1,
         }
-        chunk = {
-            "chunk_hash": block.hash, "shard_id": 0, "height_created": block.height,
-            "height_included": block.height, "gas_used": block.gas_used, "gas_limit": 10**15,
-        }  # fmt: skip
+        chunk = chunk_header(block, self._chain.rules.gas_price)
         return {"author": "node0", "header": header, "chunks": [chunk]}
 
     async def status(self, params: object, where: Vantage) -> Json:
