@@ -11,6 +11,7 @@ from services.common.observe import Observe, logs
 from services.common.observe.admin import serve_admin
 from services.common.rpc.runtime import App
 from services.devnet import genesis as first
+from services.devnet.actors import Actors
 from services.devnet.config import Settings
 from services.devnet.contracts.native import NativeEngine
 from services.devnet.contracts.solver import Solver
@@ -40,8 +41,11 @@ class Devnet:
         self.settings = settings
         self.chain = chain
         self.faults = faults
+        self.actors = Actors(
+            chain, settings.seed, owner=settings.owner_account, verifier=settings.verifier_account
+        )
         self.rpc = Rpc(
-            chain, faults, clock, timeout=settings.rpc_timeout_ms / 1000, control=settings.devnet_control,
+            chain, faults, self.actors, clock, timeout=settings.rpc_timeout_ms / 1000, control=settings.devnet_control,
             seen=lambda method, result: metrics.requests(method, result).inc(),
         )  # fmt: skip
         self.http: str | None = None

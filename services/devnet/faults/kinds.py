@@ -94,6 +94,11 @@ KINDS: Final[dict[str, Kind]] = {
     "lose_transaction": Kind(
         says="a transaction is accepted and reaches no block; sent again it is new", bounds=BY_REQUEST
     ),
+    "rival": Kind(
+        says="as a transaction is taken another account sends the same calls: a second relayer",
+        bounds=BY_REQUEST,
+        params={"by": Word(default="bob.near", among=("bob.near", "alice.near"))},
+    ),
     "expire": Kind(
         says="a transaction's block hash is too old: Expired when sent, or (`at: block`) after it was accepted",
         bounds=BY_REQUEST,

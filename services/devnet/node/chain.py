@@ -1,8 +1,9 @@
 """The chain: a pool, a block at a time, each durable before anyone can see it."""
 
 import asyncio
+import base64
 from collections import ChainMap, OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -140,6 +141,14 @@ class Chain:
         if record is not None:
             return record.view
         return None if pooled is None else pooled.view()
+
+    def arguments_of(self, method: str) -> Iterator[bytes]:
+        """Arguments of the calls of `method` in the pool and among the recent transactions, newest first."""
+        views = [tx.view() for tx in reversed(self._pool.values())]
+        for view in (*views, *(record.view for record in reversed(self._txs.values()))):
+            for action in view["actions"]:
+                if "FunctionCall" in action and action["FunctionCall"]["method_name"] == method:
+                    yield base64.b64decode(action["FunctionCall"]["args"])
 
     def in_pool(self, tx_hash: str) -> bool:
         return tx_hash in self._pool

@@ -6,8 +6,10 @@ from typing import Any
 
 from services.common.clock import Clock
 from services.common.observe import logs
+from services.devnet.actors import Actors
 from services.devnet.faults import Faults
 from services.devnet.node.chain import Chain
+from services.devnet.rpc.acts import Acts
 from services.devnet.rpc.control import Control
 from services.devnet.rpc.errors import RpcError, internal_error, method_not_found, of_cause, timeout_error
 from services.devnet.rpc.following import Following
@@ -34,10 +36,10 @@ class Rpc:
     """Answers NEAR JSON-RPC methods."""
 
     def __init__(
-        self, chain: Chain, faults: Faults, clock: Clock, *, timeout: float, control: bool,
+        self, chain: Chain, faults: Faults, actors: Actors, clock: Clock, *, timeout: float, control: bool,
         seen: Callable[[str, str], None] = lambda method, result: None,
     ) -> None:  # fmt: skip
-        views, transactions = Views(chain, clock), Transactions(chain, clock, timeout)
+        views, transactions = Views(chain, clock), Transactions(chain, actors, clock, timeout)
         following = Following(chain, views, timeout)
         self._whole_block = following.whole_at
         self._chain = chain
@@ -59,7 +61,9 @@ class Rpc:
             "broadcast_tx_async": transactions.broadcast_tx_async,
             "broadcast_tx_commit": transactions.broadcast_tx_commit,
         }
-        self._control: dict[str, Extra] = Control(chain, faults).methods if control else {}
+        self._control: dict[str, Extra] = {}
+        if control:
+            self._control = Control(chain, faults).methods | Acts(actors).methods
 
     async def handle(self, method: str, params: object, node: str = "") -> Any:
         """The `result` of one request at `node` (the plain one has no name).

@@ -1,9 +1,11 @@
 """Sending transactions and asking after them."""
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from services.common.clock import Clock
+from services.devnet.actors import ActorError, Actors
 from services.devnet.node import transaction
 from services.devnet.node.borsh import BorshError
 from services.devnet.node.chain import Chain, PoolFull
@@ -48,8 +50,9 @@ def decode(data: bytes) -> SignedTransaction:
 class Transactions:
     """`timeout` in seconds: how long a caller is kept waiting for the level asked for."""
 
-    def __init__(self, chain: Chain, clock: Clock, timeout: float) -> None:
+    def __init__(self, chain: Chain, actors: Actors, clock: Clock, timeout: float) -> None:
         self._chain = chain
+        self._actors = actors
         self._clock = clock
         self._timeout = timeout
 
@@ -105,7 +108,11 @@ class Transactions:
         if not self._chain.in_pool(tx.hash) and where.strikes("lose_transaction") is not None:
             self._chain.check(tx)
             return
+        rival = None if self._chain.in_pool(tx.hash) else where.strikes("rival")
         await self._chain.submit(tx)
+        if rival is not None:
+            with contextlib.suppress(ActorError, InvalidTransaction, PoolFull):
+                await self._actors.repeat(tx, rival.text("by"))
 
     async def tx(self, params: object, where: Vantage) -> Json:
         return await self._status(params, where, receipts=False)
