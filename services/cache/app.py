@@ -12,8 +12,7 @@ from services.cache.observe import Meters
 from services.cache.service import Cache, ChainSource, StoreSource
 from services.cache.servicer import CacheServicer
 from services.cache.shared import Guarded
-from services.common.chain.near.chain import NearChain
-from services.common.chain.near.transport import open_http
+from services.common.chain.near.connect import open_near
 from services.common.clock import Clock
 from services.common.observe import Observe
 from services.common.redis.link import open_redis
@@ -54,11 +53,13 @@ async def build(settings: CacheSettings, clock: Clock) -> AsyncIterator[App]:
     observe = Observe(service="cache")
     async with (
         open_channel(settings.store_target, settings=settings, observe=observe) as channel,
-        open_http(settings.chain_url) as transport,
+        open_near(
+            settings.chain_url, settings.verifier_id, clock=clock, chain_id=settings.chain_id, observe=observe
+        ) as chain,
         open_cache(
             settings,
             store=GrpcStore(channel),
-            chain=NearChain(transport, settings.verifier_id),
+            chain=chain,
             clock=clock,
             observe=observe,
         ) as cache,

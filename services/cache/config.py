@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.cache.model import Trust
 from services.cache.service import Limits
 from services.cache.views import ViewTrust
+from services.common.chain.near.connect import urls_problem
 from services.common.config import ServiceSettings, setting
 from services.common.redis.settings import RedisSettings
 
@@ -108,5 +109,16 @@ class CacheSettings(CacheRules, ServiceSettings):
         help="Port of /metrics, /healthz, /readyz; 0 takes a free one",
     )
     store_target: str = setting("127.0.0.1:50054", help="Address of the store")
-    chain_url: str = setting("http://127.0.0.1:3030", help="JSON-RPC URL of the NEAR node")
+    chain_url: tuple[str, ...] = setting(
+        ("http://127.0.0.1:3030",), help="NEAR JSON-RPC endpoints by comma, in order of trust",
+    )  # fmt: skip
+    chain_id: str | None = setting(
+        None,
+        help="chain_id of the nodes; one of another is never used. Default: that of the first that answers",
+    )
     verifier_id: str = setting("verifier.near", help="Account of the Verifier contract")
+
+    def check(self) -> str | None:
+        """What is wrong with the settings together, as one line."""
+        problem = urls_problem(self.chain_url)
+        return super().check() or (f"CHAIN_URL: {problem}" if problem else None)

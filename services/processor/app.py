@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from intents.processor.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
-from services.common.chain.near.chain import NearChain
+from services.common.chain.near.connect import open_near
 from services.common.chain.near.signer import KeyFileError, KeyFileSigner
-from services.common.chain.near.transport import open_http
 from services.common.chain.port import Chain, Signer
 from services.common.clock import Clock
 from services.common.config import SettingError
@@ -164,7 +163,9 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
     async with (
         open_channel(settings.store_target, settings=settings, observe=observe) as store_channel,
         open_channel(settings.validator_target, settings=settings, observe=observe) as validator_channel,
-        open_http(settings.chain_url) as transport,
+        open_near(
+            settings.chain_url, settings.verifier_id, clock=clock, chain_id=settings.chain_id, observe=observe
+        ) as chain,
         open_webhook(settings) as webhook,
     ):
         store: Any = GrpcStore(store_channel)
@@ -172,7 +173,7 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
             settings,
             store=store,
             validator=GrpcValidator(validator_channel),
-            chain=NearChain(transport, settings.verifier_id),
+            chain=chain,
             signer=signer,
             clock=clock,
             observe=observe,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.common.chain.near.connect import urls_problem
 from services.common.config import ServiceSettings, setting
 from services.processor.alert_settings import AlertSettings
 
@@ -70,10 +71,21 @@ class ProcessorSettings(WorkSettings, ServiceSettings):
     admin_token_file: Path | None = setting(None, help="File that holds ADMIN_TOKEN")
     store_target: str = setting("127.0.0.1:50054", help="Address of the store")
     validator_target: str = setting("127.0.0.1:50052", help="Address of the validator")
-    chain_url: str = setting("http://127.0.0.1:3030", help="NEAR JSON-RPC endpoint")
+    chain_url: tuple[str, ...] = setting(
+        ("http://127.0.0.1:3030",), help="NEAR JSON-RPC endpoints by comma, in order of trust",
+    )  # fmt: skip
+    chain_id: str | None = setting(
+        None,
+        help="chain_id of the nodes; one of another is never used. Default: that of the first that answers",
+    )
     signer_key_file: Path = setting(
         help="NEAR credentials file {account_id, public_key, private_key}, or a list of such; one key a replica"
     )
     signer_key_index: int = setting(
         0, unit="number", minimum=0, help="Which key of a list in SIGNER_KEY_FILE, counted from 0"
     )
+
+    def check(self) -> str | None:
+        """What is wrong with the settings together, as one line."""
+        problem = urls_problem(self.chain_url)
+        return super().check() or (f"CHAIN_URL: {problem}" if problem else None)

@@ -273,7 +273,7 @@ def test_the_chain_outside_is_reached_over_tls_by_the_two_that_speak_to_it() -> 
     }
     assert callers == {"cache", "processor"}
     assert [port["port"] for port in chain["egress"][0]["ports"]] == [443]
-    assert base.settings("cache").chain_url.startswith("https://")
+    assert all(url.startswith("https://") for url in base.settings("cache").chain_url)
 
 
 def test_the_grace_period_is_longer_than_the_drain(rendered: Rendered) -> None:

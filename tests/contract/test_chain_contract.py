@@ -1,5 +1,5 @@
 """One suite for every Chain: the fake that the processor's tests stand on, and NEAR's adapter over devnet, called
-in this process and over HTTP."""
+in this process, over HTTP, and over several endpoints of which one lies, one is behind and one is dead."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from services.common.chain.near.chain import NearChain
+from services.common.chain.near.connect import open_near
 from services.common.chain.near.signer import KeyFileSigner
-from services.common.chain.near.transport import LocalTransport, open_http
+from services.common.chain.near.transport import LocalTransport
 from services.common.chain.port import (
     BroadcastResult,
     Chain,
@@ -38,11 +39,13 @@ from services.common.domain.views import (
 )
 from services.common.encoding import parse_key
 from services.common.errors import IntentError, Reason
-from services.devnet.app import build
+from services.devnet.app import Devnet, build
 from services.devnet.config import Settings
 from services.devnet.genesis import relayer_keys
 from services.devnet.rpc.errors import RpcError
+from tests.harness.lying import lying, of_blocks, of_ends
 from tests.harness.signing import Wallet, to_domain
+from tests.harness.wait import eventually
 from tests.unit.processor.fake_chain import FakeChain
 
 
@@ -54,6 +57,7 @@ class Kit:
     signer: Signer
     solver_fails: Any
     nonce: int = 0
+    doubtful: bool = False
 
     async def sign(self, method: str, args: dict[str, Any], purpose: str = "verify") -> SignedTransaction:
         anchor = await self.chain.access_key(self.signer.account_id, self.signer.public_key)
@@ -67,10 +71,12 @@ class Kit:
         return await self.final(tx)
 
     async def final(self, tx: SignedTransaction) -> TxOutcome:
-        for _ in range(5):
+        for _ in range(20):
             found = await self.chain.outcome(tx.hash, tx.signer_id, wait_final=True)
             if found.state not in (TxState.PENDING, TxState.UNKNOWN):
                 return found
+            if found.state is TxState.UNKNOWN:
+                await self.chain.broadcast(tx.signed_bytes)
         raise AssertionError(f"not final: {found}")
 
     async def seen(self, intent_id: str) -> ChainIntent:
@@ -88,7 +94,30 @@ def devnet_signer(settings: Settings) -> KeyFileSigner:
     return KeyFileSigner(settings.relayer_account, pair[:32])
 
 
-@pytest.fixture(params=["fake", "near-local", "near-http"])
+NOBODY = "http://127.0.0.1:1/"
+"""Nothing listens there."""
+
+
+async def urls_of(node: Devnet, shape: str, stack: AsyncExitStack) -> list[str]:
+    """Endpoints of one chain: one good; or the good ones last, after one that lies, is behind and is dead."""
+    await node.serve_http("127.0.0.1", 0)
+    good = f"http://{node.http}/"
+    node.faults.add({"fault": "lag", "node": "late", "blocks": 60})
+    match shape:
+        case "near-lying-blocks":
+            liar = await stack.enter_async_context(lying(good, of_blocks))
+            return [liar, NOBODY, f"{good}node/late", good, f"{good}node/second"]
+        case "near-lying-ends":
+            liar = await stack.enter_async_context(lying(good, of_ends))
+            return [liar, f"{good}node/late", NOBODY, good, f"{good}node/second"]
+        case "near-two":
+            return [f"{good}node/late", good]
+    return [good]
+
+
+@pytest.fixture(
+    params=["fake", "near-local", "near-http", "near-two", "near-lying-blocks", "near-lying-ends"]
+)
 async def kit(request: pytest.FixtureRequest) -> AsyncIterator[Kit]:
     if request.param == "fake":
         fake = FakeChain(SystemClock().now_ns)
@@ -97,13 +126,18 @@ async def kit(request: pytest.FixtureRequest) -> AsyncIterator[Kit]:
     settings = devnet_settings()
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(build(settings, SystemClock()))
-        transport: Any = LocalTransport(node.rpc.handle, RpcError, RpcError.body)
-        if request.param == "near-http":
-            await node.serve_http("127.0.0.1", 0)
-            transport = await stack.enter_async_context(open_http(f"http://{node.http}"))
-        chain = NearChain(transport, "verifier.near")
+        chain: Chain
+        if request.param == "near-local":
+            chain = NearChain(LocalTransport(node.rpc.handle, RpcError, RpcError.body), "verifier.near")
+        else:
+            await eventually(lambda: node.chain.head.height > 70)  # room to be behind in
+            urls = await urls_of(node, request.param, stack)
+            chain = await stack.enter_async_context(open_near(urls, "verifier.near", clock=SystemClock()))
         await chain.network()
-        yield Kit(chain, devnet_signer(settings), lambda: node.faults.set({"solver_fail_next": 1}))
+        yield Kit(
+            chain, devnet_signer(settings), lambda: node.faults.set({"solver_fail_next": 1}),
+            doubtful=request.param == "near-lying-ends",
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -266,3 +300,31 @@ async def test_intents_come_in_the_order_asked(kit: Kit, args: dict[str, Any]) -
     await kit.end(await kit.sign("verify_signed_intent", args))
     answers = await kit.chain.intents(["nobody", args["intent"]["id"], "none"])
     assert [isinstance(one, ChainIntent) and one.status for one in answers] == [None, "verified", None]
+
+
+async def test_a_block_is_found_by_height_and_hash_and_is_the_same(kit: Kit) -> None:
+    final = await kit.chain.block()
+    assert final is not None and final.height >= 0 and final.timestamp_ns > 0
+    assert await kit.chain.block(final.height) == final == await kit.chain.block(final.hash)
+    assert await kit.chain.block(final.height + 10_000_000) is None
+
+
+async def test_the_relayers_balance_and_the_price_of_gas_are_views(kit: Kit) -> None:
+    held = await kit.chain.balance(kit.signer.account_id)
+    assert 0 < held.spendable <= held.total and held.block_height >= 0
+    assert await kit.chain.gas_price() > 0
+    with pytest.raises(IntentError) as refused:
+        await kit.chain.balance("nobody-at-all.near")
+    assert refused.value.reason is Reason.PERMISSION_DENIED
+
+
+async def test_p04_what_nobody_knows_is_unknown_up_to_a_block_that_all_have(
+    kit: Kit, args: dict[str, Any]
+) -> None:
+    tx = await kit.sign("verify_signed_intent", args)
+    before = await kit.chain.block()
+    found = await kit.chain.outcome(tx.hash, tx.signer_id)
+    assert before is not None and found.state is TxState.UNKNOWN
+    proven = found.block_height >= before.height
+    # who alone claims that it failed leaves no proof either way
+    assert proven or (found.block_height == 0 and kit.doubtful)

@@ -2,6 +2,7 @@
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
 from tests.mutants import (
+    chain,
     contract,
     database,
     devnet,
@@ -18,6 +19,7 @@ from tests.mutants.mutant import Mutant, without
 
 MUTANTS: tuple[Mutant, ...] = (
     *lists.MUTANTS,
+    *chain.MUTANTS,
     *store.MUTANTS,
     *retention.MUTANTS,
     *database.MUTANTS,

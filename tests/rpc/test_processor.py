@@ -102,7 +102,7 @@ async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
         settings = ProcessorSettings(
             store_target=store.rpc.address,
             validator_target=validator.rpc.address,
-            chain_url=f"http://{node.http}",
+            chain_url=(f"http://{node.http}",),
             signer_key_file=key_file,
             signer_key_index=2,
             **anywhere,
@@ -216,6 +216,9 @@ async def test_p09_a_processor_with_a_token_asks_for_it(suite: Suite) -> None:
         ({}, "SIGNER_KEY_FILE: is required"),
         ({"SIGNER_KEY_FILE": "k", "LEASE_MS": "5"}, "LEASE_MS"),
         ({"SIGNER_KEY_FILE": "k", "SOLVERS": ""}, "SOLVERS"),
+        ({"SIGNER_KEY_FILE": "k", "CHAIN_URL": ""}, "CHAIN_URL: at least one"),
+        ({"SIGNER_KEY_FILE": "k", "CHAIN_URL": "http://a,ftp://user:secret@b"}, "CHAIN_URL: number 2 is not"),
+        ({"SIGNER_KEY_FILE": "k", "CHAIN_URL": "http://a,http://a"}, "CHAIN_URL: names an endpoint twice"),
         ({"SIGNER_KEY_FILE": "k", "CLAIM_LIMIT": "0"}, "CLAIM_LIMIT"),
     ],
 )

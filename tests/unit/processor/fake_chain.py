@@ -79,7 +79,7 @@ class FakeChain:
         named = self.height if at is None else int(str(at).removeprefix("block-"))
         if named > self.height:
             return None
-        return Block(hash=f"block-{named}", height=named, timestamp_ns=self.now_ns())
+        return Block(hash=f"block-{named}", height=named, timestamp_ns=named * 10**9)
 
     async def balance(self, account_id: str) -> Balance:
         self._ask()

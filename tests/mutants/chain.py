@@ -1,0 +1,90 @@
+"""Mutants of the chain adapter: what a node's answers may not do, and endpoints that disagree."""
+# ruff: noqa: E501 (pieces of source stand on one line each)
+
+from tests.mutants.mutant import Mutant, without
+
+SEVERAL = "tests/unit/chain/test_several.py::"
+NEAR = "tests/unit/chain/test_near_chain.py::"
+
+MUTANTS: tuple[Mutant, ...] = (
+    without(
+        "P4", "unknown-to-one-is-unknown-to-all", "services.common.chain.several.chain",
+        ("        if found.state is TxState.PENDING and not wait_final:\n", "        if True:\n"),
+        tests=(SEVERAL + "test_p04_unknown_to_one_is_not_unknown_to_all",),
+    ),
+    without(
+        "P4", "unknown-proves-though-one-is-silent", "services.common.chain.several.second",
+        ("    if len(said) < len(answers):\n", "    if False:\n"),
+        tests=(SEVERAL + "test_p04_unknown_is_no_proof_while_one_has_not_answered",),
+    ),
+    without(
+        "P4", "unknown-counts-to-the-highest-block", "services.common.chain.several.second",
+        ("block_height=min([found.block_height,", "block_height=max([found.block_height,"),
+        tests=(SEVERAL + "test_p04_unknown_to_all_is_so_up_to_the_block_that_all_have",),
+    ),
+    without(
+        "P4", "one-endpoints-word-is-an-end", "services.common.chain.several.second",
+        ("    if not states:\n", "    if True:\n"),
+        tests=(SEVERAL + "test_p04_an_end_that_one_alone_tells_is_no_end",),
+    ),
+    without(
+        "P4", "of-two-ends-the-first-counts", "services.common.chain.several.second",
+        ("    return replace(one, block_height=0) == replace(other, block_height=0)\n", "    return True\n"),
+        tests=(SEVERAL + "test_p04_two_ends_that_differ_are_none_until_two_tell_the_same",),
+    ),
+    without(
+        "P4", "of-two-words-the-bolder-counts", "services.common.chain.several.second",
+        ("    return one if _RANK.get(one.status, 3) <= _RANK", "    return one if _RANK.get(one.status, 3) > _RANK"),
+        tests=(SEVERAL + "test_p04_of_two_words_about_an_intent_the_one_that_claims_less_counts",),
+    ),
+    without(
+        "P4", "a-word-that-cannot-be-true-counts", "services.common.chain.several.second",
+        ('    return {one.status, other.status} != {"completed", "failed"} and _body(one) == _body(other)\n', "    return True\n"),
+        tests=(SEVERAL + "test_p04_two_words_that_cannot_both_be_true_are_an_error_until_two_agree",),
+    ),
+    without(
+        "P4", "the-last-refusal-counts", "services.common.chain.several.chain",
+        ("                break\n        return min(answers, key=lambda answer: _WEIGHT.index(answer.result))\n", "                break\n        return answers[-1]\n"),
+        tests=(SEVERAL + "test_p04_bytes_are_refused_only_where_everybody_refuses_them",),
+    ),
+    without(
+        "P4", "bytes-sent-again-go-to-one", "services.common.chain.several.chain",
+        ("        if signed_bytes in self._sent:\n", "        if False:\n"),
+        tests=(SEVERAL + "test_p04_what_one_alone_holds_without_an_end_goes_out_again_to_all",),
+    ),
+    without(
+        "P2", "the-highest-nonce-counts", "services.common.chain.several.chain",
+        ("        return min(found, key=lambda key: key.nonce)\n", "        return max(found, key=lambda key: key.nonce)\n"),
+        tests=(SEVERAL + "test_a_nonce_is_used_and_a_key_gone_only_where_all_say_so",),
+    ),
+    without(
+        "P4", "the-highest-block-wins", "services.common.chain.several.survey",
+        ("    return found is not None and found.hash == low.final.hash\n", "    return True\n"),
+        tests=(SEVERAL + "test_a_higher_block_without_evidence_counts_for_nothing",),
+    ),
+    without(
+        "P2", "a-node-of-another-chain-is-asked", "services.common.chain.several.survey",
+        ("        if found and found != network:\n", "        if False:\n"),
+        tests=(SEVERAL + "test_a_node_of_another_chain_is_never_asked_and_named_in_one_line",),
+    ),
+    without(
+        "P4", "unknown-without-a-block-seen-before", "services.common.chain.near.chain",
+        ("        if answer is TxState.UNKNOWN and not wait_final:\n", "        if False:\n"),
+        tests=(NEAR + "test_p04_a_hash_that_is_unknown_is_so_up_to_a_final_block_seen_before",),
+    ),
+    without(
+        "P4", "a-batch-of-views-at-any-blocks", "services.common.chain.near.chain",
+        ("        at = await self._node.final_block() if len(asked) > 1 else None\n", "        at = None\n"),
+        tests=(NEAR + "test_views_are_asked_at_a_final_block_and_answered_in_order",),
+    ),
+    without(
+        "P4", "an-absent-contract-has-refused", "services.common.chain.near.errors",
+        ("_ABSENT = (Advice.RETRY_LATER, Failure.NO_CONTRACT)\n", "_ABSENT = (Advice.FINAL, Failure.CONTRACT)\n"),
+        tests=("tests/unit/chain/test_near_errors.py::test_p04_only_the_contracts_own_word_is_about_the_intent",),
+    ),
+    without(
+        "P4", "any-failed-receipt-ends-an-intent", "services.processor.model",
+        ("    return kind in NOT_THE_INTENTS or ", "    return "),
+        tests=("tests/unit/processor/test_p04_unknown.py::test_p04_a_receipt_that_says_nothing_of_the_intent_does_not_end_it",),
+    ),
+)  # fmt: skip
