@@ -44,7 +44,7 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
         ports = Ports(
             validator=GrpcValidator(await plain(settings.validator_target)),
             store=GrpcStore(await plain(settings.store_target)),
-            cache=GrpcCache(await plain(settings.cache_target)),
+            cache=GrpcCache(await plain(settings.cache_target), clock),
             notifier=GrpcNotifier(await plain(settings.notifier_target)),
         )
         hub = Hub(ports.notifier, ports.store, clock, edge_id="naive", limits=WatchLimits(), seen=seen)

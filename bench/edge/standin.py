@@ -72,7 +72,7 @@ async def build_cache(settings: CacheSettings, clock: Clock) -> AsyncIterator[Ap
         serve_app(
             settings,
             service_names=[CACHE],
-            register=lambda server: add_CacheServiceServicer_to_server(CacheServicer(cache), server),
+            register=lambda server: add_CacheServiceServicer_to_server(CacheServicer(cache, clock), server),
             observe=observe,
         ) as app,
     ):

@@ -29,7 +29,7 @@ async def open_cache(
     rules: CacheRules, *, store: StoreSource, chain: ChainSource | None, clock: Clock, observe: Observe
 ) -> AsyncIterator[Cache]:
     """A cache over `store` and `chain`, following the event log until left. Without `rules.redis_url` memory only."""
-    meters = Meters(observe.registry)
+    meters = Meters(observe.registry, observe.notes)
     shared = _shared(rules, clock, meters)
     cache = Cache(
         shared=shared,
@@ -64,7 +64,7 @@ async def build(settings: CacheSettings, clock: Clock) -> AsyncIterator[App]:
             observe=observe,
         ) as cache,
     ):
-        servicer = CacheServicer(cache)
+        servicer = CacheServicer(cache, clock)
         async with serve_app(
             settings,
             service_names=[SERVICE],

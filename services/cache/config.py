@@ -7,6 +7,7 @@ from services.cache.service import Limits
 from services.cache.views import ViewTrust
 from services.common.chain.near.connect import urls_problem
 from services.common.config import ServiceSettings, setting
+from services.common.domain.lifecycle import Status
 from services.common.redis.settings import RedisSettings
 
 
@@ -36,6 +37,9 @@ class CacheRules(RedisSettings):
         500, unit="ms", minimum=1, help="First pause before Redis is tried again; doubles up to 5 s"
     )
     memory_entries: int = setting(50_000, unit="statuses", minimum=1, help="Most statuses held in memory")
+    memory_bytes: int = setting(
+        67_108_864, unit="bytes", minimum=65_536, help="Most that the statuses held in memory may take"
+    )
     memory_ttl_ms: int = setting(
         1_000,
         unit="ms",
@@ -45,15 +49,41 @@ class CacheRules(RedisSettings):
     memory_untailed_ttl_ms: int = setting(
         200, unit="ms", minimum=0, help="The same while the event log cannot be followed"
     )
-    memory_terminal_ttl_ms: int = setting(
-        300_000, unit="ms", minimum=0, help="Trust in a status in memory that ends an intent's life"
+    memory_completed_ttl_ms: int = setting(
+        3_600_000, unit="ms", minimum=0, help="Trust in a status `completed` in memory"
+    )
+    memory_failed_ttl_ms: int = setting(
+        300_000, unit="ms", minimum=0, help="Trust in a status `failed` in memory"
+    )
+    memory_jitter_percent: int = setting(
+        10,
+        unit="%",
+        minimum=0,
+        maximum=100,
+        help="Each trust in a status is shorter by a random share up to this, so that not all end at once",
+    )
+    memory_revalidate_ms: int = setting(
+        1_000,
+        unit="ms",
+        minimum=0,
+        help="Time after its trust ended in which memory still answers and reads anew beside it; only while the "
+        "event log is followed",
+    )
+    unknown_ttl_ms: int = setting(
+        100,
+        unit="ms",
+        minimum=0,
+        help="Time an intent that neither store nor chain knew is not looked up again, unless a version or an age "
+        "is asked for; only while the event log is followed",
     )
     chain_absent_ttl_ms: int = setting(
         1_000, unit="ms", minimum=0, help="Time the chain is not asked again for an intent it did not know"
     )
     view_entries: int = setting(50_000, unit="views", minimum=1, help="Most chain views held in memory")
+    view_bytes: int = setting(
+        67_108_864, unit="bytes", minimum=65_536, help="Most that the chain views held in memory may take"
+    )
     key_ttl_ms: int = setting(10_000, unit="ms", minimum=0, help="Trust in a registered key")
-    nonce_used_ttl_ms: int = setting(86_400_000, unit="ms", minimum=0, help="Trust in a used nonce")
     salt_ttl_ms: int = setting(2_000, unit="ms", minimum=0, help="Trust in a salt")
     balance_ttl_ms: int = setting(1_000, unit="ms", minimum=0, help="Trust in a balance")
     registered_ttl_ms: int = setting(
@@ -74,13 +104,17 @@ class CacheRules(RedisSettings):
         return Trust(
             open=self.memory_ttl_ms / 1000,
             untailed=self.memory_untailed_ttl_ms / 1000,
-            settled=self.memory_terminal_ttl_ms / 1000,
+            ended={
+                Status.COMPLETED: self.memory_completed_ttl_ms / 1000,
+                Status.FAILED: self.memory_failed_ttl_ms / 1000,
+            },
+            jitter=self.memory_jitter_percent / 100,
+            revalidate=self.memory_revalidate_ms / 1000,
         )
 
     def view_trust(self) -> ViewTrust:
         return ViewTrust(
             key_present=self.key_ttl_ms / 1000,
-            nonce_used=self.nonce_used_ttl_ms / 1000,
             salt=self.salt_ttl_ms / 1000,
             balance=self.balance_ttl_ms / 1000,
             registered=self.registered_ttl_ms / 1000,
@@ -89,9 +123,12 @@ class CacheRules(RedisSettings):
     def limits(self) -> Limits:
         return Limits(
             memory_entries=self.memory_entries,
+            memory_bytes=self.memory_bytes,
             view_entries=self.view_entries,
+            view_bytes=self.view_bytes,
             load_timeout=self.load_timeout_ms / 1000,
             chain_absent=self.chain_absent_ttl_ms / 1000,
+            unknown=self.unknown_ttl_ms / 1000,
             tail_silence=self.tail_silence_ms / 1000,
         )
 

@@ -20,11 +20,12 @@ def queries(request: pb.GetStatusesRequest) -> list[StatusQuery]:
 
 
 def statuses_to_proto(
-    asked: Sequence[StatusQuery], answers: Sequence[StatusAnswer | IntentError | None]
+    asked: Sequence[StatusQuery], answers: Sequence[StatusAnswer | IntentError | None], now_ms: int
 ) -> pb.GetStatusesResponse:
     return pb.GetStatusesResponse(
         answers=[
-            answer_to_proto(query.intent_id, answer) for query, answer in zip(asked, answers, strict=True)
+            answer_to_proto(query.intent_id, answer, now_ms)
+            for query, answer in zip(asked, answers, strict=True)
         ]
     )
 

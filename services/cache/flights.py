@@ -74,6 +74,11 @@ class Flights(Generic[K, V]):
             await asyncio.wait(pending)
         return [(flight.landed.result(), flight.begun) for flight in flights]
 
+    def start(self, keys: Sequence[K]) -> None:
+        """Loads of these, for whoever asks later; those under way are left to it."""
+        for key in keys:
+            self._join(key, None)
+
     async def close(self) -> None:
         """Cut what is under way; whoever waits gets DRAINING."""
         tasks = list(self._tasks)

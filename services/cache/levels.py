@@ -1,16 +1,16 @@
 """The levels below memory, read in batches; what they say goes into the levels above."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from services.cache.absent import Absent
 from services.cache.adapters.memory import Memory
 from services.cache.model import Entry, Level
 from services.cache.observe import Meters
 from services.cache.ports import SharedLevel
 from services.common.chain.port import ChainIntent
-from services.common.clock import Clock
+from services.common.clock import Clock, now_ms
 from services.common.domain.intent import IntentRecord
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import CachedStatus, IntentKey
@@ -55,8 +55,9 @@ class Levels:
         clock: Clock,
         meters: Meters,
         vouch: Callable[[Entry], bool],
-        chain_absent_seconds: float,
-        max_absent: int = 10_000,
+        life: Callable[[Entry], float],
+        chain_absent: float,
+        unknown: float,
     ) -> None:
         self._memory = memory
         self._shared = shared
@@ -65,12 +66,13 @@ class Levels:
         self._clock = clock
         self._meters = meters
         self._vouch = vouch
-        self._absent_for = chain_absent_seconds
-        self._absent: OrderedDict[str, float] = OrderedDict()
-        self._max_absent = max_absent
+        self._life = life
+        self._absent = Absent(chain_absent)
+        self.unknown = Absent(unknown)
+        """What neither store nor chain knew."""
 
     def now_ms(self) -> int:
-        return self._clock.now_ns() // 1_000_000
+        return now_ms(self._clock)
 
     async def from_shared(self, intent_ids: Sequence[str]) -> Sequence[Found]:
         """Redis. A value older than what memory has seen is a miss, and so is one that nobody vouches for."""
@@ -108,9 +110,10 @@ class Levels:
             fresh = [one.entry for one in found.values() if isinstance(one, Found) and one.entry is not None]
             now = self._clock.monotonic()
             for entry in fresh:
-                stands = self._memory.put(entry, now, begun=begun)
+                stands = self._memory.put(entry, now, begun=begun, seconds=self._life(entry))
                 if stands.version > entry.version:
                     found[stands.status.intent_id] = Found(stands, Level.MEMORY)
+            self._remember_unknown(found, now)
             if fresh:
                 await self._shared.put(fresh)
             return [found[intent_id] for intent_id in intent_ids]
@@ -121,10 +124,11 @@ class Levels:
         now = self._clock.monotonic()
         read_at = now - (self.now_ms() - entry.read_at_ms) / 1000
         intent_id = entry.status.intent_id
-        if self._memory.get(intent_id) is None and read_at <= self._memory.evicted_at:
+        held = self._memory.get(intent_id)
+        if held is None and self._memory.evicted.bars(intent_id, entry.version, read_at):
             return None
         vouched = self._vouch(entry)
-        self._memory.put(entry, now, begun=begun, truth=False, trusted=vouched)
+        self._memory.put(entry, now, begun=begun, seconds=self._life(entry), truth=False, trusted=vouched)
         held = self._memory.get(intent_id)
         return held.entry if vouched and held is not None and held.entry.version == entry.version else None
 
@@ -136,7 +140,7 @@ class Levels:
         found: dict[str, Found | IntentError] = {}
         asked = []
         for intent_id in intent_ids:
-            if self._absent.get(intent_id, now) > now:
+            if self._absent.has(intent_id, now):
                 found[intent_id] = nothing
             else:
                 asked.append(intent_id)
@@ -152,7 +156,7 @@ class Levels:
                 found[intent_id] = away(answer, "chain")
             elif answer.status is None:
                 found[intent_id] = nothing
-                self._remember_absent(intent_id)
+                self._absent.add(intent_id, self._clock.monotonic())
             elif answer.status not in _WORDS:
                 self._meters.load_failed(Level.CHAIN, ValueError(f"status {answer.status[:40]!r}"))
                 found[intent_id] = unavailable("chain")
@@ -163,12 +167,11 @@ class Levels:
                 found[intent_id] = Found(Entry(status=status, read_at_ms=read_at_ms), Level.CHAIN)
         return found
 
-    def _remember_absent(self, intent_id: str) -> None:
-        # only the chain's "no": whether the store knows an intent is asked each time
-        self._absent[intent_id] = self._clock.monotonic() + self._absent_for
-        self._absent.move_to_end(intent_id)
-        while len(self._absent) > self._max_absent:
-            self._absent.popitem(last=False)
+    def _remember_unknown(self, found: dict[str, Found | IntentError], now: float) -> None:
+        for intent_id, one in found.items():
+            # an event may have brought it into memory while the load was under way: it is known then
+            if isinstance(one, Found) and one.entry is None and self._memory.peek(intent_id) is None:
+                self.unknown.add(intent_id, now)
 
 
 def away(error: IntentError, what: str) -> IntentError:

@@ -1,12 +1,12 @@
 """Which of two statuses wins, how long one is trusted, when Redis is left alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from services.common.domain.lifecycle import TERMINAL
+from services.common.domain.lifecycle import TERMINAL, Status
 from services.common.domain.outcomes import CachedStatus
 
 MAX_VERSION: Final = 2**32 - 1
@@ -60,18 +60,22 @@ def newest(held: Entry | None, given: Entry) -> Entry:
 class Trust:
     """Seconds that memory is answered from before a level below is asked.
 
-    `open` counts while the event log is followed, `untailed` while it is not; `settled` for statuses that
-    end an intent's life.
+    `open` counts while the event log is followed, `untailed` at most while it is not; `ended` per status that ends
+    an intent's life. Each life is shortened by a random share up to `jitter` (0 to 1), so that what came together
+    does not expire together. For `revalidate` seconds more memory answers while the truth is read anew; only while
+    the event log is followed.
     """
 
     open: float
     untailed: float
-    settled: float
+    ended: Mapping[Status, float]
+    jitter: float = 0.0
+    revalidate: float = 0.0
 
-    def seconds(self, entry: Entry, *, tailed: bool) -> float:
-        if entry.settled:
-            return self.settled
-        return self.open if tailed else min(self.open, self.untailed)
+    def seconds(self, entry: Entry, dice: Callable[[], float]) -> float:
+        """`dice` gives 0 to 1."""
+        life = self.ended[entry.status.status] if entry.settled else self.open
+        return life * (1 - self.jitter * dice())
 
 
 class Breaker:

@@ -1,6 +1,7 @@
-"""The cache's vocabulary: what it counts and what it logs."""
+"""The cache's vocabulary: what it counts, what it logs, what it notes of itself on /readyz."""
 
 import logging
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 
@@ -8,11 +9,14 @@ from services.common.observe import logs, metrics
 
 logger = logging.getLogger(__name__)
 
+EVENT_LOG: Final = "cache.event_log"
+"""The note that is there while the event log is not followed."""
+
 
 class Meters:
     """Counters and gauges of one cache, children cached."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, notes: dict[str, str] | None = None) -> None:
         self._answers = metrics.counter(
             registry, "cache_answers_total", "Statuses answered, by the level that knew", ("level",)
         )
@@ -36,6 +40,15 @@ class Meters:
             registry, "cache_tail_up", "1 while the event log is followed, 0 while memory is trusted less"
         )()
         self._entries = metrics.gauge(registry, "cache_memory_entries", "Statuses held in memory")()
+        self._bytes = metrics.gauge(
+            registry, "cache_memory_bytes", "What the statuses held in memory take, as estimated"
+        )()
+        self._view_entries = metrics.gauge(registry, "cache_view_entries", "Chain views held in memory")()
+        self._view_bytes = metrics.gauge(
+            registry, "cache_view_bytes", "What the chain views held in memory take, as estimated"
+        )()
+        self._notes = {} if notes is None else notes
+        self._notes[EVENT_LOG] = "not followed yet; memory is trusted less"
         self._redis_was_up = True
         self._redis_refuses = False
         self._told: set[str] = set()
@@ -84,6 +97,10 @@ class Meters:
 
     def tail(self, up: bool, why: str = "") -> None:
         self._tail_up.set(1 if up else 0)
+        if up:
+            self._notes.pop(EVENT_LOG, None)
+        else:
+            self._notes[EVENT_LOG] = f"not followed ({why}); memory is trusted less"
         if up is not self._tail_was_up:
             level = logging.INFO if up else logging.WARNING
             logs.event(logger, level, "cache.tail_up" if up else "cache.tail_down", why=why)
@@ -92,8 +109,15 @@ class Meters:
     def events(self, count: int) -> None:
         self._events.inc(count)
 
-    def entries(self, count: int) -> None:
-        self._entries.set(count)
+    def memory(self, entries: int, size: int) -> None:
+        """What memory holds now; `size` in bytes."""
+        self._entries.set(entries)
+        self._bytes.set(size)
+
+    def views(self, entries: int, size: int) -> None:
+        """What is held of the chain now; `size` in bytes."""
+        self._view_entries.set(entries)
+        self._view_bytes.set(size)
 
     def load_failed(self, level: str, error: Exception) -> None:
         """A level failed in a way it should not."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -39,12 +40,16 @@ class ChainSource(ChainIntents, Views, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`load_timeout` and `chain_absent` in seconds; the rest are entries."""
+    """Entries, bytes, and else seconds. `unknown`: how long what neither store nor chain knew is not looked up again,
+    while the event log is followed."""
 
     memory_entries: int
+    memory_bytes: int
     view_entries: int
+    view_bytes: int
     load_timeout: float
     chain_absent: float
+    unknown: float
     tail_silence: float
 
 
@@ -70,11 +75,13 @@ class Cache:
         limits: Limits,
         clock: Clock,
         meters: Meters,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
         self._meters = meters
         self._trust = trust
-        self._memory = Memory(limits.memory_entries)
+        self._dice = dice
+        self._memory = Memory(limits.memory_entries, limits.memory_bytes)
         self._shared: SharedLevel = shared or NoShared()
         self._has_shared = shared is not None
         self._levels = Levels(
@@ -85,7 +92,9 @@ class Cache:
             clock=clock,
             meters=meters,
             vouch=self._vouched,
-            chain_absent_seconds=limits.chain_absent,
+            life=self._life,
+            chain_absent=limits.chain_absent,
+            unknown=limits.unknown,
         )
         self._near: Flights[str, Found] = Flights(
             self._levels.from_shared, name="cache.redis", now=clock.monotonic, timeout=limits.load_timeout
@@ -101,6 +110,7 @@ class Cache:
             chain,
             view_trust,
             max_entries=limits.view_entries,
+            max_bytes=limits.view_bytes,
             now=clock.monotonic,
             timeout=limits.load_timeout,
             meters=meters,
@@ -122,35 +132,42 @@ class Cache:
             await self._shared.close()
 
     @property
+    def memory(self) -> Memory:
+        """The nearest level, for whoever measures it."""
+        return self._memory
+
+    @property
     def tailed(self) -> bool:
         """Whether the event log is followed right now."""
         return self._tail.live
 
     async def get_statuses(self, queries: Sequence[StatusQuery]) -> Sequence[Answer]:
         _check_batch(len(queries))
-        arrived, now_ms = self._clock.monotonic(), self._levels.now_ms()
-        answers: list[Answer] = [None] * len(queries)
+        arrived = self._clock.monotonic()
+        live = self._tail.live
+        confirmed_since = arrived - self._trust.untailed
+        held_of, tally = self._memory.peek, self._memory.tally()
+        answers: list[Answer] = []
         asked = []
-        for position, query in enumerate(queries):
-            if ID_PATTERN.fullmatch(query.intent_id) is None:
-                answers[position] = _invalid_id()
-                continue
-            held = self._memory.get(query.intent_id)
-            if held is not None and self._fresh(held, query, arrived, now_ms):
-                answers[position] = self._answer(held.entry, Level.MEMORY)
+        # what is held has an id that was checked; a slot's own answer is given as it is: this loop is the hit's cost
+        for query in queries:
+            held = held_of(query.intent_id)
+            if (
+                held is not None
+                and arrived < held.until
+                and held.version >= query.min_version
+                and query.max_age is None
+                and (live or held.settled or held.trusted_at >= confirmed_since)
+            ):
+                answers.append(held.answer)
+                if tally is not None:
+                    tally.append(held.mark)
             else:
-                asked.append(_Asked(position, query))
-        if asked and self._has_shared:
-            asked = await self._ask_shared(asked, answers)
-        loading = []
-        for one in asked:
-            if one.query.cached_only:
-                answers[one.position] = self._stale(one.query)
-            else:
-                loading.append(one)
-        if loading:
-            await self._ask_truth(loading, answers, arrived)
-        self._count(answers)
+                asked.append(_Asked(len(answers), query))
+                answers.append(None)
+        self._meters.answered(Level.MEMORY, len(queries) - len(asked))
+        if asked:
+            await self._ask_below(asked, answers, arrived)
         return answers
 
     async def put_statuses(self, statuses: Sequence[CachedStatus]) -> None:
@@ -187,12 +204,55 @@ class Cache:
     def missed(self) -> None:
         """Events may have been missed."""
         self._memory.distrust()
+        self._levels.unknown.clear()
 
     def _into_memory(self, entries: Sequence[Entry]) -> None:
         now = self._clock.monotonic()
         for entry in entries:
-            self._memory.put(entry, now, begun=now)
-        self._meters.entries(len(self._memory))
+            self._memory.put(entry, now, begun=now, seconds=self._life(entry))
+        self._levels.unknown.discard(entry.status.intent_id for entry in entries)
+        self._meters.memory(len(self._memory), self._memory.bytes)
+
+    def _life(self, entry: Entry) -> float:
+        return self._trust.seconds(entry, self._dice)
+
+    async def _ask_below(self, asked: list[_Asked], answers: list[Answer], arrived: float) -> None:
+        """What the first look at memory did not settle."""
+        now_ms = self._levels.now_ms()
+        open_ = []
+        for one in asked:
+            if ID_PATTERN.fullmatch(one.query.intent_id) is None:
+                answers[one.position] = _invalid_id()
+            elif not self._from_memory(one, answers, arrived, now_ms):
+                open_.append(one)
+        if open_ and self._has_shared:
+            open_ = await self._ask_shared(open_, answers)
+        loading = []
+        for one in open_:
+            if one.query.cached_only:
+                answers[one.position] = self._stale(one.query)
+            else:
+                loading.append(one)
+        if loading:
+            await self._ask_truth(loading, answers, arrived)
+        self._count([answers[one.position] for one in asked])
+
+    def _from_memory(self, one: _Asked, answers: list[Answer], arrived: float, now_ms: int) -> bool:
+        """Whether memory settles it: young enough, or on its way to be renewed, or known to be unknown."""
+        query = one.query
+        held = self._memory.get(query.intent_id)
+        if held is None:
+            if self._tail.live and query.max_age is None and query.min_version == 0:
+                return self._levels.unknown.has(query.intent_id, arrived)
+            return False
+        if not _suits(held.entry, query, now_ms) or not self._confirmed(held, arrived):
+            return False
+        if arrived >= held.until:
+            if not self._tail.live or arrived >= held.until + self._trust.revalidate:
+                return False
+            self._far.start([query.intent_id])
+        answers[one.position] = held.answer
+        return True
 
     async def _ask_shared(self, asked: list[_Asked], answers: list[Answer]) -> list[_Asked]:
         landed = await self._near.get([one.query.intent_id for one in asked])
@@ -201,7 +261,7 @@ class Cache:
         for one, (found, _) in zip(asked, landed, strict=True):
             entry = found.entry if isinstance(found, Found) else None
             if entry is not None and _suits(entry, one.query, now_ms):
-                answers[one.position] = self._answer(entry, Level.REDIS)
+                answers[one.position] = _answer(entry, Level.REDIS)
             else:
                 open_.append(one)
         return open_
@@ -228,9 +288,8 @@ class Cache:
 
     def _conclude(self, query: StatusQuery, found: Found | IntentError) -> Answer:
         if isinstance(found, IntentError):
-            stale = self._stale(query)
+            stale = self._stale(query) if query.allow_stale else None
             if stale is not None:
-                self._meters.answered("stale")
                 return stale
             # a copy for each caller: one instance raised in many tasks would chain their stacks
             return dataclasses.replace(found)
@@ -243,12 +302,11 @@ class Cache:
                 f"Version {query.min_version} of this intent does not exist yet.",
                 retry_after=0.5,
             )
-        return self._answer(entry, found.level)
+        return _answer(entry, found.level)
 
-    def _fresh(self, held: Held, query: StatusQuery, now: float, now_ms: int) -> bool:
-        return now - held.trusted_at <= self._trust.seconds(held.entry, tailed=self._tail.live) and _suits(
-            held.entry, query, now_ms
-        )
+    def _confirmed(self, held: Held, now: float) -> bool:
+        """Events tell of what has changed since; without them it counts only for a moment."""
+        return self._tail.live or held.settled or now - held.trusted_at <= self._trust.untailed
 
     def _vouched(self, entry: Entry) -> bool:
         """An intent's last status; or read since the event log is followed, so that memory would know better;
@@ -258,23 +316,35 @@ class Cache:
         return entry.age(self._levels.now_ms()).total_seconds() <= self._trust.untailed
 
     def _stale(self, query: StatusQuery) -> StatusAnswer | None:
-        """What memory holds although it should be confirmed; its age tells."""
+        """What memory holds although it should be confirmed."""
         held = self._memory.get(query.intent_id)
-        if held is None or not _suits(held.entry, query, self._levels.now_ms()):
+        if held is None or held.version < query.min_version:
             return None
-        return self._answer(held.entry, Level.MEMORY)
-
-    def _answer(self, entry: Entry, level: Level) -> StatusAnswer:
-        return StatusAnswer(status=entry.status, level=level.value, age=entry.age(self._levels.now_ms()))
+        if not query.allow_stale and not _suits(held.entry, query, self._levels.now_ms()):
+            return None
+        now = self._clock.monotonic()
+        return dataclasses.replace(held.answer, stale=not (now < held.until and self._confirmed(held, now)))
 
     def _count(self, answers: Sequence[Answer]) -> None:
         counts: dict[str, int] = {}
         for answer in answers:
-            level = "error" if isinstance(answer, IntentError) else "none" if answer is None else answer.level
+            level = _counted_as(answer)
             counts[level] = counts.get(level, 0) + 1
         for level, count in counts.items():
             self._meters.answered(level, count)
-        self._meters.entries(len(self._memory))
+        self._meters.memory(len(self._memory), self._memory.bytes)
+
+
+def _answer(entry: Entry, level: Level) -> StatusAnswer:
+    return StatusAnswer(status=entry.status, level=level.value, read_at_ms=entry.read_at_ms)
+
+
+def _counted_as(answer: Answer) -> str:
+    if isinstance(answer, IntentError):
+        return "error"
+    if answer is None:
+        return "none"
+    return "stale" if answer.stale else answer.level
 
 
 def _suits(entry: Entry, query: StatusQuery, now_ms: int) -> bool:

@@ -7,6 +7,7 @@ import grpc
 from intents.cache.v1 import cache_service_pb2 as pb
 from intents.cache.v1 import cache_service_pb2_grpc as rpc
 from services.cache import convert
+from services.common.clock import Clock, now_ms
 from services.common.ports import Cache
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -15,12 +16,14 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class CacheServicer(rpc.CacheServiceServicer):
     """intents.cache.v1.CacheService."""
 
-    def __init__(self, service: Cache) -> None:
+    def __init__(self, service: Cache, clock: Clock) -> None:
         self._service = service
+        self._clock = clock
 
     async def GetStatuses(self, request: pb.GetStatusesRequest, context: Context) -> pb.GetStatusesResponse:
         asked = convert.queries(request)
-        return convert.statuses_to_proto(asked, await self._service.get_statuses(asked))
+        answers = await self._service.get_statuses(asked)
+        return convert.statuses_to_proto(asked, answers, now_ms(self._clock))
 
     async def PutStatuses(self, request: pb.PutStatusesRequest, context: Context) -> pb.PutStatusesResponse:
         await self._service.put_statuses(convert.statuses(request))

@@ -1,10 +1,11 @@
 """Views of the chain's contracts, remembered for as long as their answer can be relied on."""
 
-from collections import OrderedDict
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from services.cache.adapters.bounded import Bounded
 from services.cache.flights import Flights
 from services.cache.levels import away
 from services.cache.observe import Meters
@@ -26,6 +27,11 @@ NONCE_BYTES: Final = 32
 SALT_BYTES: Final = 4
 MAX_TEXT: Final = 256
 MAX_SIGNED: Final = 65_536
+FOREVER: Final = float("inf")
+SLOT_BYTES: Final = 850
+"""What a view and its answer take in memory beside its texts (a test measures it)."""
+TEXT_BYTES: Final = 60
+"""What a text takes beside its characters."""
 
 
 class Views(Protocol):
@@ -38,15 +44,15 @@ class Views(Protocol):
 class ViewTrust:
     """Seconds that an answer is kept; 0 asks the chain each time.
 
-    A registered key may be removed; one not registered yet may be in the next block. A used nonce stays
-    used, and what is kept under an id stays the same; an unused nonce or id may be used now. An account
-    that may be sent a token seldom gives that up; a balance changes with any block.
+    A registered key may be removed; one not registered yet may be in the next block. A nonce used at a final block
+    stays used, and what is kept under an id there stays the same: these are held until there is no room. An unused
+    nonce or id may be used now. An account that may be sent a token seldom gives that up; a balance changes with any
+    block.
     """
 
     key_present: float
     key_absent: float = 0.0
-    nonce_used: float
-    nonce_unused: float = 0.0
+    unused: float = 0.0
     salt: float
     registered: float
     unregistered: float = 0.0
@@ -57,7 +63,7 @@ class ViewTrust:
             case HasPublicKey():
                 return self.key_present if answer.value else self.key_absent
             case IsNonceUsed() | IsKept():
-                return self.nonce_used if answer.value else self.nonce_unused
+                return FOREVER if settled(view, answer) else self.unused
             case CurrentSalt() | IsValidSalt():
                 return self.salt
             case BalanceOf():
@@ -68,8 +74,26 @@ class ViewTrust:
                 return 0.0  # what would happen now is asked now
 
 
+def settled(view: ChainView, answer: ViewAnswer) -> bool:
+    """No later block says otherwise."""
+    return isinstance(view, IsNonceUsed | IsKept) and answer.value is True and answer.final
+
+
+@dataclass(slots=True)
+class _Kept:
+    """`until`: monotonic; afterwards the answer is only a floor for heights. `mark`, `size` are for `Bounded`."""
+
+    answer: ViewAnswer
+    until: float
+    size: int
+    mark: int = 0
+
+
 class ViewCache:
-    """Satisfies `common.ports.ChainViews`. Bounded by entries; one question per view at a time."""
+    """Satisfies `common.ports.ChainViews`. Bounded by entries and bytes; one question per view at a time.
+
+    An answer from below the height that was answered before (a node that lags) does not count: what is held does.
+    """
 
     def __init__(
         self,
@@ -77,16 +101,16 @@ class ViewCache:
         trust: ViewTrust,
         *,
         max_entries: int,
+        max_bytes: int,
         now: Callable[[], float],
         timeout: float,
         meters: Meters,
     ) -> None:
         self._chain = chain
         self._trust = trust
-        self._max = max_entries
         self._now = now
         self._meters = meters
-        self._held: OrderedDict[ChainView, tuple[ViewAnswer, float]] = OrderedDict()
+        self._bounded: Bounded[ChainView, _Kept] = Bounded(max_entries, max_bytes)
         self._flights: Flights[ChainView, ViewAnswer] = Flights(
             self._load, name="cache.views", now=now, timeout=timeout
         )
@@ -107,11 +131,11 @@ class ViewCache:
         await self._flights.close()
 
     def _kept(self, view: ChainView, now: float) -> ViewAnswer | None:
-        held = self._held.get(view)
-        if held is None or held[1] <= now:
+        held = self._bounded.held.get(view)
+        if held is None or held.until <= now:
             return None
-        self._held.move_to_end(view)
-        return held[0]
+        self._bounded.use(held)
+        return held.answer
 
     async def _load(self, asked: Sequence[ChainView]) -> Sequence[ViewAnswer | IntentError]:
         if self._chain is None:
@@ -121,18 +145,38 @@ class ViewCache:
             given = await self._chain.views(asked)
         except IntentError as error:
             return [away(error, "chain")] * len(asked)
-        answers = [away(answer, "chain") if isinstance(answer, IntentError) else answer for answer in given]
         now = self._now()
-        for view, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, IntentError):
-                continue
-            seconds = self._trust.seconds(view, answer)
-            if seconds > 0:
-                self._held[view] = (answer, now + seconds)
-                self._held.move_to_end(view)
-        while len(self._held) > self._max:
-            self._held.popitem(last=False)
-        return answers
+        return [
+            away(answer, "chain") if isinstance(answer, IntentError) else self._keep(view, answer, now)
+            for view, answer in zip(asked, given, strict=True)
+        ]
+
+    def _keep(self, view: ChainView, answer: ViewAnswer, now: float) -> ViewAnswer:
+        """What stands afterwards."""
+        if isinstance(view, Simulation):
+            return answer
+        held = self._bounded.held.get(view)
+        if held is not None and (
+            settled(view, held.answer) or 0 < answer.block_height < held.answer.block_height
+        ):
+            return held.answer
+        kept = _Kept(answer, now + self._trust.seconds(view, answer), _size(view))
+        for gone in self._bounded.put(view, kept):
+            self._bounded.drop(gone)
+        self._meters.views(len(self._bounded.held), self._bounded.bytes)
+        return answer
+
+
+def _size(view: ChainView) -> int:
+    match view:
+        case IsNonceUsed(account_id, nonce):
+            return SLOT_BYTES + len(account_id) + len(nonce)
+        case HasPublicKey(one, other) | BalanceOf(one, other) | IsRegistered(one, other):
+            return SLOT_BYTES + len(one) + len(other)
+        case IsKept(intent):
+            return SLOT_BYTES + sum(len(str(value)) + TEXT_BYTES for value in dataclasses.astuple(intent))
+        case _:
+            return SLOT_BYTES
 
 
 def _refusal(view: ChainView) -> IntentError | None:

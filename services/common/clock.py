@@ -42,6 +42,11 @@ def now(clock: Clock) -> datetime:
     return from_ns(clock.now_ns())
 
 
+def now_ms(clock: Clock) -> int:
+    """`clock`'s time in whole Unix milliseconds."""
+    return clock.now_ns() // 1_000_000
+
+
 def from_ns(ns: int) -> datetime:
     """Unix nanoseconds -> aware UTC datetime floored to milliseconds. Raises OverflowError/ValueError out of range."""
     return _EPOCH + timedelta(milliseconds=ns // 1_000_000)

@@ -48,7 +48,7 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
     """An edge over the services that its settings name. Raises SettingError, CannotListen."""
     observe = Observe(service="edge")
     async with AsyncExitStack() as stack:
-        ports = await _remote(stack, settings, observe)
+        ports = await _remote(stack, settings, clock, observe)
         yield await stack.enter_async_context(open_edge(settings, clock, ports=ports, observe=observe))
 
 
@@ -139,14 +139,14 @@ async def open_edge(
         yield app
 
 
-async def _remote(stack: AsyncExitStack, settings: Settings, observe: Observe) -> Ports:
+async def _remote(stack: AsyncExitStack, settings: Settings, clock: Clock, observe: Observe) -> Ports:
     async def channel(target: str) -> grpc.aio.Channel:
         return await stack.enter_async_context(open_channel(target, settings=settings, observe=observe))
 
     return Ports(
         validator=GrpcValidator(await channel(settings.validator_target)),
         store=GrpcStore(await channel(settings.store_target)),
-        cache=GrpcCache(await channel(settings.cache_target)),
+        cache=GrpcCache(await channel(settings.cache_target), clock),
         notifier=GrpcNotifier(await channel(settings.notifier_target)),
     )
 

@@ -90,13 +90,14 @@ def positive(value: Duration, field: str) -> timedelta:
     return timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
 
 
-def status(answer: StatusAnswer) -> pb.GetIntentStatusResponse:
+def status(answer: StatusAnswer, now_ms: int) -> pb.GetIntentStatusResponse:
     return pb.GetIntentStatusResponse(
         intent_id=answer.status.intent_id,
         status=status_to_proto(answer.status.status),
         version=answer.status.version,
         level=answer.level,
-        age=duration(answer.age),
+        age=duration(answer.age(now_ms)),
+        stale=answer.stale,
     )
 
 

@@ -82,14 +82,15 @@ def page(found: IntentPage) -> dict[str, Any]:
     return {"intents": [record(one) for one in found.records], "nextPageToken": found.next_page_token}
 
 
-def status(answer: StatusAnswer) -> dict[str, Any]:
+def status(answer: StatusAnswer, now_ms: int) -> dict[str, Any]:
     """A status and where it came from."""
     return {
         "intentId": answer.status.intent_id,
         "status": str(answer.status.status),
         "version": answer.status.version,
         "level": answer.level,
-        "ageMs": round(answer.age.total_seconds() * 1000),
+        "ageMs": round(answer.age(now_ms).total_seconds() * 1000),
+        "stale": answer.stale,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.common.clock import Clock
+from services.common.clock import Clock, now_ms
 from services.common.domain.intent import ErrorDetails, IntentRecord, Receipt, Submission
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import (
@@ -76,6 +76,7 @@ class Edge:
         self.hub = hub
         self.limits = limits
         self._ports = ports
+        self._clock = clock
         self._limiter = limiter
         self.version = version
         self._background = Background(seen)
@@ -87,6 +88,10 @@ class Edge:
             background=self._background,
             in_flight=in_flight or InFlight(ports.store, clock),
         )
+
+    def now_ms(self) -> int:
+        """This edge's clock, for telling ages."""
+        return now_ms(self._clock)
 
     async def admit(self, caller: Caller, count: int = 1) -> None:
         """Counts `count` submissions against the caller, before anything of them is looked at.
@@ -163,11 +168,21 @@ class Edge:
         return outcomes
 
     async def status(
-        self, caller: Caller, intent_id: str, *, min_version: int = 0, max_age: timedelta | None = None
+        self,
+        caller: Caller,
+        intent_id: str,
+        *,
+        min_version: int = 0,
+        max_age: timedelta | None = None,
+        allow_stale: bool = False,
     ) -> StatusAnswer:
-        """From the cache; from the store where the cache is away. Raises STALE_VERSION below `min_version`."""
+        """From the cache; from the store where the cache is away. Raises STALE_VERSION below `min_version`.
+
+        With `allow_stale` what the cache remembers counts where everything below it is away."""
         check_id(intent_id)
-        query = StatusQuery(intent_id=intent_id, min_version=min_version, max_age=max_age)
+        query = StatusQuery(
+            intent_id=intent_id, min_version=min_version, max_age=max_age, allow_stale=allow_stale
+        )
         try:
             (answer,) = await self._ports.cache.get_statuses([query])
         except IntentError as error:
@@ -183,7 +198,7 @@ class Edge:
         if answer is None or not answer.status.principal:
             # the cache is away, or only the chain knew it and cannot say whose it is: the record can
             record = await self.get(caller, intent_id)
-            answer = StatusAnswer(status=cached(record), level="store", age=timedelta(0))
+            answer = StatusAnswer(status=cached(record), level="store", read_at_ms=now_ms(self._clock))
         if answer.status.principal != caller.principal:
             raise not_found(intent_id)
         if answer.status.version < min_version:

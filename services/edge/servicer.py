@@ -89,8 +89,9 @@ class EdgeServicer(IntentServiceServicer):
             request.intent_id,
             min_version=request.min_version,
             max_age=convert.max_age(request),
+            allow_stale=request.allow_stale,
         )
-        return convert.status(answer)
+        return convert.status(answer, self._edge.now_ms())
 
     async def ListIntents(self, request: pb.ListIntentsRequest, context: Context) -> pb.ListIntentsResponse:
         page = await self._edge.list(

@@ -42,7 +42,7 @@ async def build(settings: ValidatorSettings, clock: Clock) -> AsyncIterator[App]
         channel = await stack.enter_async_context(
             open_channel(settings.cache_target, settings=settings, observe=observe)
         )
-        views = BoundedViews(GrpcCache(channel), settings.cache_timeout_ms / 1000)
+        views = BoundedViews(GrpcCache(channel, clock), settings.cache_timeout_ms / 1000)
         service = await stack.enter_async_context(open_validator(settings, views, clock, observe))
         servicer = ValidatorServicer(service)
         yield await stack.enter_async_context(

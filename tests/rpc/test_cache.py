@@ -13,7 +13,7 @@ from intents.cache.v1.cache_service_pb2_grpc import CacheServiceStub, add_CacheS
 from services.cache.app import SERVICE, open_cache
 from services.cache.config import CacheRules, CacheSettings
 from services.cache.servicer import CacheServicer
-from services.common.clock import SystemClock
+from services.common.clock import SystemClock, now_ms
 from services.common.config import load
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import StatusAnswer, StatusQuery
@@ -45,7 +45,7 @@ class World:
         self.chain = chain
         self.observe = observe
         self.channel = channel
-        self.cache = GrpcCache(channel)  # type: ignore[arg-type]
+        self.cache = GrpcCache(channel, SystemClock())  # type: ignore[arg-type]
 
     async def seen(self, intent_id: str, **query: object) -> tuple[int, str]:
         (answer,) = await self.cache.get_statuses([StatusQuery(intent_id=intent_id, **query)])  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ async def serving(redis_url: str | None) -> AsyncIterator[World]:
         serve(
             settings,
             service_names=[SERVICE],
-            register=lambda server: add_CacheServiceServicer_to_server(CacheServicer(cache), server),
+            register=lambda server: add_CacheServiceServicer_to_server(CacheServicer(cache, clock), server),
             observe=observe,
         ) as server,
         open_channel(server.address, settings=settings) as channel,
@@ -84,7 +84,7 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
         stored, chained, nowhere, bad = answers
         assert isinstance(stored, StatusAnswer)
         assert (stored.status, stored.level) == (status("stored", 2), "store")
-        assert stored.age < timedelta(minutes=2)
+        assert stored.age(now_ms(SystemClock())) < timedelta(minutes=2)
         assert isinstance(chained, StatusAnswer)
         assert (chained.status.status, chained.status.version, chained.level) == (
             Status.EXECUTING,

@@ -1,7 +1,7 @@
 """Servicers alone, through grpcio-testing: what they decode, call and encode, with the ports played by values."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +28,7 @@ from services.validator.service import Validator
 from services.validator.servicer import ValidatorServicer
 from tests.harness.grpc_testing_bridge import Bridge
 from tests.harness.signing import Wallet, to_domain
+from tests.unit.cache.fakes import Clock
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -53,15 +54,16 @@ def bridge(module: Any, servicer: Any) -> Bridge:
 
 
 async def test_the_cache_tells_found_unknown_and_away_apart() -> None:
+    clock = Clock()
     known = CachedStatus(intent_id="a", status=Status.VERIFIED, version=2, principal="me")
     answers: Sequence[StatusAnswer | IntentError | None] = [
-        StatusAnswer(status=known, level="redis", age=timedelta(seconds=1.5)),
+        StatusAnswer(status=known, level="redis", read_at_ms=clock.now_ms() - 1500, stale=True),
         None,
         unavailable("store"),
     ]
     port = Answers(answers)
     queries = [cache_pb.StatusQuery(intent_id=one, min_version=1) for one in ("a", "b", "c")]
-    answer = await bridge(cache_pb, CacheServicer(port)).unary(  # type: ignore[arg-type]
+    answer = await bridge(cache_pb, CacheServicer(port, clock)).unary(  # type: ignore[arg-type]
         "GetStatuses", cache_pb.GetStatusesRequest(queries=queries)
     )
     found, unknown, away = answer.response.answers
@@ -71,7 +73,7 @@ async def test_the_cache_tells_found_unknown_and_away_apart() -> None:
         2,
         "redis",
     )
-    assert (found.age.seconds, found.age.nanos) == (1, 500_000_000)
+    assert (found.age.seconds, found.age.nanos, found.stale) == (1, 500_000_000, True)
     assert (unknown.intent_id, unknown.found, away.found) == ("b", False, False)
     assert away.HasField("error")
     ((name, (asked,), _),) = port.asked

@@ -23,6 +23,11 @@ def add(commands: options.Commands) -> None:
     status.add_argument(
         "--min-version", type=options.whole, default=0, help="take no answer older than this version"
     )
+    status.add_argument(
+        "--allow-stale",
+        action="store_true",
+        help="rather what is remembered than no answer while the service can ask nobody",
+    )
     options.add_common(status)
     status.set_defaults(run=run_status)
 
@@ -75,7 +80,7 @@ async def run_get(args: argparse.Namespace) -> int:
 
 async def run_status(args: argparse.Namespace) -> int:
     async with options.client_of(args) as client:
-        answer = await client.status(args.id, min_version=args.min_version)
+        answer = await client.status(args.id, min_version=args.min_version, allow_stale=args.allow_stale)
     age = answer.age.seconds + answer.age.nanos / 1e9
     shown = {
         "intentId": answer.intent_id,
@@ -83,11 +88,13 @@ async def run_status(args: argparse.Namespace) -> int:
         "version": answer.version,
         "level": answer.level,
         "ageMs": round(age * 1000),
+        "stale": answer.stale,
     }
     if args.json:
         output.emit_json(shown)
     else:
-        print(f"{shown['status']}  version {answer.version}  ({answer.level}, {age:.3f} s old)")
+        stale = ", could not be confirmed" if answer.stale else ""
+        print(f"{shown['status']}  version {answer.version}  ({answer.level}, {age:.3f} s old{stale})")
     return exits.OK
 
 

@@ -1,5 +1,7 @@
 """What validator, cache and notifier are asked and answer."""
 
+from datetime import timedelta
+
 from intents.cache.v1 import cache_service_pb2 as cache_pb
 from intents.notifier.v1 import notifier_service_pb2 as notifier_pb
 from intents.validator.v1 import validator_service_pb2 as validator_pb
@@ -68,6 +70,7 @@ def query_to_proto(query: StatusQuery) -> cache_pb.StatusQuery:
         min_version=query.min_version,
         max_age=None if query.max_age is None else duration(query.max_age),
         cached_only=query.cached_only,
+        allow_stale=query.allow_stale,
     )
 
 
@@ -77,10 +80,14 @@ def query_from_proto(message: cache_pb.StatusQuery) -> StatusQuery:
         min_version=message.min_version,
         max_age=span(message.max_age) if message.HasField("max_age") else None,
         cached_only=message.cached_only,
+        allow_stale=message.allow_stale,
     )
 
 
-def answer_to_proto(intent_id: str, answer: StatusAnswer | IntentError | None) -> cache_pb.StatusAnswer:
+def answer_to_proto(
+    intent_id: str, answer: StatusAnswer | IntentError | None, now_ms: int
+) -> cache_pb.StatusAnswer:
+    """What travels is an age: clocks of two machines differ."""
     if answer is None:
         return cache_pb.StatusAnswer(intent_id=intent_id)
     if isinstance(answer, IntentError):
@@ -92,12 +99,14 @@ def answer_to_proto(intent_id: str, answer: StatusAnswer | IntentError | None) -
         status=status_to_proto(status.status),
         version=status.version,
         level=answer.level,
-        age=duration(answer.age),
+        age=duration(answer.age(now_ms)),
         principal=status.principal,
+        stale=answer.stale,
     )
 
 
-def answer_from_proto(message: cache_pb.StatusAnswer) -> StatusAnswer | IntentError | None:
+def answer_from_proto(message: cache_pb.StatusAnswer, now_ms: int) -> StatusAnswer | IntentError | None:
+    """`now_ms` by the clock of whoever asked."""
     if message.HasField("error"):
         return from_status(message.error)
     if not message.found:
@@ -110,7 +119,8 @@ def answer_from_proto(message: cache_pb.StatusAnswer) -> StatusAnswer | IntentEr
             principal=message.principal,
         ),
         level=message.level,
-        age=span(message.age),
+        read_at_ms=now_ms - span(message.age) // timedelta(milliseconds=1),
+        stale=message.stale,
     )
 
 
@@ -180,29 +190,35 @@ def view_from_proto(message: cache_pb.ChainView) -> ChainView:
 def view_answer_to_proto(answer: ViewAnswer | IntentError) -> cache_pb.ChainViewAnswer:
     if isinstance(answer, IntentError):
         return cache_pb.ChainViewAnswer(error=to_status(answer))
-    if isinstance(answer.value, bytes):
-        return cache_pb.ChainViewAnswer(salt=answer.value, block_height=answer.block_height)
-    if isinstance(answer.value, str):
-        return cache_pb.ChainViewAnswer(refusal=answer.value, block_height=answer.block_height)
-    if isinstance(answer.value, bool):
-        return cache_pb.ChainViewAnswer(truth=answer.value, block_height=answer.block_height)
-    return cache_pb.ChainViewAnswer(units=str(answer.value), block_height=answer.block_height)
+    message = cache_pb.ChainViewAnswer(block_height=answer.block_height, final=answer.final)
+    match answer.value:
+        case bytes(salt):
+            message.salt = salt
+        case str(refusal):
+            message.refusal = refusal
+        case bool(truth):
+            message.truth = truth
+        case units:
+            message.units = str(units)
+    return message
 
 
 def view_answer_from_proto(message: cache_pb.ChainViewAnswer) -> ViewAnswer | IntentError:
+    value: bool | bytes | int | str
     match message.WhichOneof("answer"):
         case "truth":
-            return ViewAnswer(value=message.truth, block_height=message.block_height)
+            value = message.truth
         case "salt":
-            return ViewAnswer(value=message.salt, block_height=message.block_height)
+            value = message.salt
         case "units":
-            return ViewAnswer(value=int(message.units), block_height=message.block_height)
+            value = int(message.units)
         case "refusal":
-            return ViewAnswer(value=message.refusal, block_height=message.block_height)
+            value = message.refusal
         case "error":
             return from_status(message.error)
         case None:
             return IntentError(Reason.INTERNAL, "The cache sent no answer.")
+    return ViewAnswer(value=value, block_height=message.block_height, final=message.final)
 
 
 # --- notifier

@@ -186,12 +186,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusQuery:
-    """One look-up at the cache. `max_age` None takes any; `cached_only` never loads."""
+    """One look-up at the cache. `max_age` None takes any; `cached_only` never loads.
+
+    With `allow_stale` what memory holds is answered, marked, where a level below is away, whatever its age.
+    """
 
     intent_id: str
     min_version: int = 0
     max_age: timedelta | None = None
     cached_only: bool = False
+    allow_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,11 +210,17 @@ class CachedStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusAnswer:
-    """A status, the level that gave it (memory, redis, store, chain) and how old it is."""
+    """A status, the level that gave it (memory, redis, store, chain) and when that was read from the truth, in Unix
+    milliseconds. `stale`: it should have been confirmed and could not be."""
 
     status: CachedStatus
     level: str
-    age: timedelta
+    read_at_ms: int
+    stale: bool = False
+
+    def age(self, now_ms: int) -> timedelta:
+        """Since it was read; never below 0."""
+        return timedelta(milliseconds=max(0, now_ms - self.read_at_ms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,9 @@ ChainView = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAnswer:
-    """`value` as the view says; `block_height` is where it holds, 0 where the node did not say."""
+    """`value` as the view says; `block_height` is where it holds, 0 where the node did not say. `final`: that block can
+    no longer be undone."""
 
     value: bool | bytes | int | str
     block_height: int
+    final: bool = True

@@ -88,6 +88,7 @@ PATHS: Final[dict[str, dict[str, Schema]]] = {
                 _PATH_ID,
                 _query("minVersion", WHOLE, "refuse older versions"),
                 _query("maxAgeMs", WHOLE, "refuse older cached answers"),
+                _query("allowStale", SWITCH, "rather what is remembered, marked stale, than UNAVAILABLE"),
             ],
         )
     },

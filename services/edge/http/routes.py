@@ -98,14 +98,18 @@ class Routes:
 
     async def status(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)
-        query = query_of(request, ("minVersion", "maxAgeMs"))
+        query = query_of(request, ("minVersion", "maxAgeMs", "allowStale"))
         max_age = (
             timedelta(milliseconds=whole(query, "maxAgeMs", MAX_AGE_MS)) if "maxAgeMs" in query else None
         )
         found = await self._edge.status(
-            who, _id(request), min_version=whole(query, "minVersion", MAX_VERSION), max_age=max_age
+            who,
+            _id(request),
+            min_version=whole(query, "minVersion", MAX_VERSION),
+            max_age=max_age,
+            allow_stale=switch(query, "allowStale"),
         )
-        return answer(present.status(found))
+        return answer(present.status(found, self._edge.now_ms()))
 
     async def list(self, request: web.Request) -> web.Response:
         who = caller(self._shared, request)

@@ -157,12 +157,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "ErrorDetails": object_of("reason message evidence", reason=TEXT, message=TEXT, evidence=TEXT),
     "IntentStatus": object_of(
-        "intentId status version level ageMs",
+        "intentId status version level ageMs stale",
         intentId=ID,
         status=STATUS,
         version={**WHOLE, "description": "0 if only the chain knew it"},
         level={"enum": ["memory", "redis", "store", "chain"]},
         ageMs=WHOLE,
+        stale={"type": "boolean", "description": "true if it should have been confirmed and could not be"},
     ),
     "Page": object_of("intents nextPageToken", intents=list_of(ref("Intent")), nextPageToken=TEXT),
     "Verdict": object_of(

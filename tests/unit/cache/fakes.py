@@ -157,6 +157,8 @@ class Chain:
         self.statuses: dict[str, str] = {}
         self.truths: dict[ChainView, bool | int | str] = {}
         self.salt = b"salt"
+        self.height = 7
+        self.final = True
         self.asked: list[list[str]] = []
         self.viewed: list[list[ChainView]] = []
         self.away = False
@@ -180,7 +182,8 @@ class Chain:
         return [
             ViewAnswer(
                 value=self.salt if isinstance(view, CurrentSalt) else self.truths.get(view, False),
-                block_height=7,
+                block_height=self.height,
+                final=self.final,
             )
             for view in asked
         ]
@@ -237,21 +240,39 @@ def new_cache(
     *,
     memory_entries: int = 100,
     meters: Meters | None = None,
+    memory_bytes: int = 10**7,
+    view_entries: int = 100,
+    view_bytes: int = 10**6,
+    jitter: float = 0.0,
+    revalidate: float = 0.0,
+    unknown: float = 0.0,
+    dice: Callable[[], float] = lambda: 1.0,
 ) -> Cache:
-    """Trust: 1 s for what may change, 0.2 s untailed, 300 s for an end; loads have a minute of real time."""
+    """Trust: 1 s for what may change, 0.2 s untailed, 300 s for completed, 60 s for failed; loads have a minute of real
+    time."""
     return Cache(
         shared=shared,
         store=store,
         chain=chain,
-        trust=Trust(open=1.0, untailed=0.2, settled=300.0),
-        view_trust=ViewTrust(key_present=10.0, nonce_used=86_400.0, salt=2.0, registered=300.0, balance=1.0),
+        trust=Trust(
+            open=1.0,
+            untailed=0.2,
+            ended={Status.COMPLETED: 300.0, Status.FAILED: 60.0},
+            jitter=jitter,
+            revalidate=revalidate,
+        ),
+        view_trust=ViewTrust(key_present=10.0, salt=2.0, registered=300.0, balance=1.0),
         limits=Limits(
             memory_entries=memory_entries,
-            view_entries=100,
+            memory_bytes=memory_bytes,
+            view_entries=view_entries,
+            view_bytes=view_bytes,
             load_timeout=60.0,
             chain_absent=1.0,
+            unknown=unknown,
             tail_silence=60.0,
         ),
         clock=clock,
         meters=meters or new_meters(),
+        dice=dice,
     )

@@ -9,6 +9,8 @@ from services.cache.model import Breaker, Entry, newest
 from services.cache.stored import Unreadable, from_json, key, to_json
 from tests.unit.cache.fakes import Clock, status
 
+MANY = 10**9
+
 
 def entry(version: int, read_at_ms: int = 0, *, intent_id: str = "a", principal: str = "alice") -> Entry:
     return Entry(status=status(intent_id, version, principal), read_at_ms=read_at_ms)
@@ -86,18 +88,27 @@ def test_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() -> N
     assert breaker.closed, "failures are counted anew"
 
 
-def test_memory_is_bounded_and_evicts_what_was_not_used_for_longest() -> None:
-    memory = Memory(2)
-    for intent_id in ("a", "b"):
-        memory.put(entry(1, intent_id=intent_id), 1.0, begun=1.0)
-    assert memory.get("a") is not None
-    memory.put(entry(1, intent_id="c"), 2.0, begun=2.0)
-    assert (len(memory), memory.get("b")) == (2, None)
-    assert memory.evicted_at == 1.0
+def test_memory_is_bounded_in_entries_and_keeps_what_is_used_most() -> None:
+    memory = Memory(100, MANY)
+    found = 0
+    for number in range(10_000):
+        if number % 4 == 0:
+            favourite = f"used{number // 4 % 50}"
+            found += memory.get(favourite) is not None
+            memory.put(entry(1, intent_id=favourite), 1.0, begun=1.0)
+        memory.put(entry(2, intent_id=f"once{number}"), 2.0, begun=2.0)
+        assert len(memory) <= 100
+    assert found > 1_500, "of 2500; by the order of use alone none would be found"
+    gone = [f"once{number}" for number in range(5_000) if memory.peek(f"once{number}") is None]
+    assert len(gone) > 4_900
+    for intent_id in gone:
+        assert memory.evicted.bars(intent_id, 1, 2.0), "older than what was evicted"
+        assert not memory.evicted.bars(intent_id, 2, 2.0)
+        assert not memory.evicted.bars(intent_id, 1, 2.1), "read from the truth since"
 
 
 def test_p06_what_is_being_loaded_is_not_evicted() -> None:
-    memory = Memory(1)
+    memory = Memory(1, MANY)
     memory.put(entry(3), 1.0, begun=1.0)
     memory.pin(["a"])
     memory.put(entry(1, intent_id="b"), 1.0, begun=1.0)
@@ -107,7 +118,7 @@ def test_p06_what_is_being_loaded_is_not_evicted() -> None:
 
 
 def test_p06_a_forgotten_version_keeps_older_ones_out_for_a_while() -> None:
-    memory = Memory(10)
+    memory = Memory(10, MANY)
     memory.put(entry(3), 1.0, begun=1.0)
     memory.forget(["a"], 2.0)
     assert memory.get("a") is None

@@ -154,7 +154,9 @@ async def test_p06_max_age_and_min_version_are_honoured() -> None:
     world.clock.advance(2.0)
     answer = await world.ask()
     assert isinstance(answer, StatusAnswer)
-    assert answer.age == timedelta(seconds=2), "an end of life is trusted longer, its age is told"
+    assert answer.age(world.clock.now_ms()) == timedelta(seconds=2), (
+        "an end is trusted longer, its age is told"
+    )
     assert await world.seen(max_age=timedelta(seconds=1)) == (4, "store")
 
 
@@ -164,8 +166,12 @@ async def test_cached_only_never_loads() -> None:
     assert await world.ask(cached_only=True) is None
     assert world.store.calls == []
     await world.cache.put_statuses([status("a", 1)])
+    fresh = await world.ask(cached_only=True)
     world.clock.advance(3600)
     assert await world.seen(cached_only=True) == (1, "memory")
+    old = await world.ask(cached_only=True)
+    assert isinstance(fresh, StatusAnswer) and isinstance(old, StatusAnswer)
+    assert (fresh.stale, old.stale) == (False, True)
 
 
 async def test_what_only_the_chain_said_gives_way_to_the_store() -> None:
@@ -178,20 +184,32 @@ async def test_what_only_the_chain_said_gives_way_to_the_store() -> None:
     assert await world.seen(max_age=timedelta(seconds=1)) == (1, "store")
 
 
-async def test_the_store_away_old_memory_answers_or_the_item_is_refused() -> None:
+async def test_everything_below_away_only_who_allows_it_gets_a_stale_answer_and_it_says_so() -> None:
     world = World()
     world.store.write("a")
     assert await world.seen() == (1, "store")
     world.store.away = True
-    world.shared.away = True
     world.clock.advance(3600)
-    assert await world.seen() == (1, "memory")
-    strict, unknown = await world.cache.get_statuses(
-        [StatusQuery(intent_id="a", max_age=timedelta(seconds=9)), StatusQuery(intent_id="b")]
+    answers = await world.cache.get_statuses(
+        [
+            StatusQuery(intent_id="a", allow_stale=True),
+            StatusQuery(intent_id="a", allow_stale=True, max_age=timedelta(seconds=9)),
+            StatusQuery(intent_id="a"),
+            StatusQuery(intent_id="a", allow_stale=True, min_version=2),
+            StatusQuery(intent_id="b", allow_stale=True),
+        ]
     )
-    assert isinstance(strict, IntentError)
-    assert isinstance(unknown, IntentError)
-    assert {strict.reason, unknown.reason} == {Reason.DEPENDENCY_UNAVAILABLE}
+    for answer in answers[:2]:
+        assert isinstance(answer, StatusAnswer)
+        assert (answer.status.version, answer.level, answer.stale) == (1, "memory", True)
+        assert answer.age(world.clock.now_ms()) == timedelta(seconds=3600)
+    for refused in answers[2:]:
+        assert isinstance(refused, IntentError)
+        assert refused.reason is Reason.DEPENDENCY_UNAVAILABLE
+    world.store.away = False
+    fresh = await world.ask(allow_stale=True)
+    assert isinstance(fresh, StatusAnswer)
+    assert (fresh.level, fresh.stale) == ("store", False)
 
 
 async def test_the_chain_away_only_what_the_store_does_not_know_is_refused() -> None:

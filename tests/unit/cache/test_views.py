@@ -4,7 +4,9 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.cache.observe import Meters
 from services.common.domain.intent import PlainIntent, SignedData
 from services.common.domain.views import (
     BalanceOf,
@@ -41,9 +43,7 @@ KEPT = IsKept(
     [
         (KEY, True, 10.0),
         (KEY, False, 0.0),
-        (NONCE, True, 86_400.0),
         (NONCE, False, 0.0),
-        (KEPT, True, 86_400.0),
         (KEPT, False, 0.0),
         (IsValidSalt(b"abcd"), True, 2.0),
         (CurrentSalt(), True, 2.0),
@@ -67,6 +67,51 @@ async def test_each_answer_is_kept_for_its_time(view: ChainView, truth: bool | i
     assert len(chain.viewed) == 2
     assert isinstance(answer, ViewAnswer)
     assert answer.value == (b"salt" if isinstance(view, CurrentSalt) else truth)
+
+
+@pytest.mark.parametrize("view", [NONCE, KEPT])
+async def test_what_holds_for_good_at_a_final_block_is_not_asked_again(view: ChainView) -> None:
+    clock, chain = Clock(), Chain()
+    cache = new_cache(clock, Store(clock), chain)
+    chain.truths[view], chain.final = True, False
+    await cache.views([view])
+    chain.final = True
+    (used,) = await cache.views([view])
+    assert isinstance(used, ViewAnswer)
+    assert (used.value, used.final, len(chain.viewed)) == (True, True, 2)
+    chain.truths[view], chain.height = False, 99
+    clock.advance(10**9)
+    assert await cache.views([view]) == [used]
+    assert len(chain.viewed) == 2
+
+
+@pytest.mark.parametrize("view", [KEY, CurrentSalt(), BalanceOf("alice.near", "USDC"), NONCE])
+async def test_p06_a_node_that_lags_takes_no_answer_back(view: ChainView) -> None:
+    clock, chain = Clock(), Chain()
+    cache = new_cache(clock, Store(clock), chain)
+    chain.height = 7
+    (first,) = await cache.views([view])
+    clock.advance(3600)
+    chain.height, chain.salt, chain.truths[view] = 6, b"late", True
+    (again,) = await cache.views([view])
+    assert again == first
+    chain.height = 8
+    (later,) = await cache.views([view])
+    assert isinstance(later, ViewAnswer)
+    assert (later.block_height, later.value) == (8, b"late" if isinstance(view, CurrentSalt) else True)
+
+
+async def test_views_held_are_bounded_in_entries_and_bytes() -> None:
+    for entries, size in ((50, 10**6), (10**6, 50_000)):
+        clock, chain, registry = Clock(), Chain(), CollectorRegistry()
+        cache = new_cache(
+            clock, Store(clock), chain, meters=Meters(registry), view_entries=entries, view_bytes=size
+        )
+        for number in range(30):
+            await cache.views([BalanceOf("a" * 200, f"{number}-{one}") for one in range(20)])
+            assert (registry.get_sample_value("cache_view_entries") or 0) <= entries
+            assert 0 < (registry.get_sample_value("cache_view_bytes") or 0) <= size
+        assert (registry.get_sample_value("cache_view_entries") or 0) >= 30
 
 
 async def test_concurrent_questions_are_one_and_different_ones_a_batch() -> None:

@@ -224,7 +224,7 @@ async def test_validate_explains_every_rule_and_how_to_mend_what_failed(terminal
 
 async def test_looking_at_intents(terminal: Terminal) -> None:
     intent = record(execution_details=DONE)
-    status = pb.GetIntentStatusResponse(intent_id="a", status=2, version=2, level="redis")
+    status = pb.GetIntentStatusResponse(intent_id="a", status=2, version=2, level="redis", stale=True)
     status.age.FromMilliseconds(1500)
     counts = [pb.StatusCount(status=number, count=number) for number in STATUSES.values()]
     solver = pb.SolverStatistics(solver_id="solver.near", success_rate=0.5, avg_execution_time=2)
@@ -242,12 +242,13 @@ async def test_looking_at_intents(terminal: Terminal) -> None:
             {"hash": "Abc", "chain": "localnet", "status": "success"}
         ]
         assert (shown["max_slippage"], shown["createdAt"]) == (0.5, "2025-11-24T16:00:00.123Z")
-        assert await terminal.json("status", "a", "--min-version=2") == {
+        assert await terminal.json("status", "a", "--min-version=2", "--allow-stale") == {
             "intentId": "a",
             "status": "verified",
             "version": 2,
             "level": "redis",
             "ageMs": 1500,
+            "stale": True,
         }
         assert script.calls[-1][1].min_version == 2
         assert len((await terminal.json("list", "--limit=1", "--status=completed"))["intents"]) == 1

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.common.clock import Clock, now
+from services.common.clock import Clock, now, now_ms
 from services.common.domain.explanation import Explanation, Kind, RuleOutcome, RuleStatus, SignedContent
 from services.common.domain.intent import (
     ErrorDetails,
@@ -141,6 +141,9 @@ class FakeStore:
         self.reads = 0
         self.down = False
         self.floor = 0
+
+    def now_ms(self) -> int:
+        return now_ms(self._clock)
 
     def _up(self) -> None:
         if self.down:
@@ -335,7 +338,7 @@ class FakeCache:
     async def _one(self, query: StatusQuery) -> StatusAnswer | None:
         kept = self.kept.get(query.intent_id)
         if kept is not None and kept.version >= query.min_version:
-            return StatusAnswer(status=kept, level="memory", age=timedelta(milliseconds=5))
+            return StatusAnswer(status=kept, level="memory", read_at_ms=self._store.now_ms() - 5)
         if query.cached_only:
             return None
         (record,) = await self._store.get([query.intent_id])
@@ -346,12 +349,12 @@ class FakeCache:
                 version=record.version,
                 principal=record.principal,
             )
-            return StatusAnswer(status=status, level="store", age=timedelta(0))
+            return StatusAnswer(status=status, level="store", read_at_ms=self._store.now_ms())
         if query.intent_id in self.chain_only:
             status = CachedStatus(
                 intent_id=query.intent_id, status=self.chain_only[query.intent_id], version=0, principal=""
             )
-            return StatusAnswer(status=status, level="chain", age=timedelta(0))
+            return StatusAnswer(status=status, level="chain", read_at_ms=self._store.now_ms())
         return None
 
     async def put_statuses(self, statuses: Sequence[CachedStatus]) -> None:

@@ -99,10 +99,18 @@ class Client:
         return [one.intent if one.HasField("intent") else from_status(one.error) for one in answer.outcomes]
 
     async def status(
-        self, intent_id: str, *, min_version: int = 0, max_age: timedelta | None = None
+        self,
+        intent_id: str,
+        *,
+        min_version: int = 0,
+        max_age: timedelta | None = None,
+        allow_stale: bool = False,
     ) -> pb.GetIntentStatusResponse:
-        """The status from the cache, no older than asked. Raises NotFound."""
-        request = pb.GetIntentStatusRequest(intent_id=intent_id, min_version=min_version)
+        """The status from the cache, no older than asked. Raises NotFound. With `allow_stale` what is remembered,
+        marked stale, where the service can ask nobody; `min_version` holds all the same."""
+        request = pb.GetIntentStatusRequest(
+            intent_id=intent_id, min_version=min_version, allow_stale=allow_stale
+        )
         if max_age is not None:
             age = Duration()
             age.FromTimedelta(max_age)

@@ -1,0 +1,1 @@
+"""The cache, measured: what memory keeps, what a hit in it costs."""
