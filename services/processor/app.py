@@ -29,7 +29,9 @@ from services.processor.failures import Failures
 from services.processor.follow import Follower
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
+from services.processor.operating import Operator
 from services.processor.ports import FirstSolver, Store
+from services.processor.resolver import Patience, Resolver
 from services.processor.secret_values import secret_of
 from services.processor.service import Batches, IntentProcessor
 from services.processor.servicer import ProcessorServicer
@@ -49,10 +51,16 @@ class Assembled:
     batches: Batches
     failures: Failures
     alerts: Alerts
+    resolver: Resolver
 
     @property
     def beside(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        return (self.alerts.run,)
+        return (self.alerts.run, self.resolver.run)
+
+    @property
+    def operator(self) -> Operator:
+        """What operators may do."""
+        return Operator(resolver=self.resolver, failures=self.failures)
 
 
 def assemble(
@@ -117,7 +125,22 @@ def assemble(
             poll_ms=settings.poll_ms,
         ),
     )
-    return Assembled(worker=worker, batches=batches, failures=failures, alerts=alerts)
+    resolver = Resolver(
+        store=store,
+        chain=chain,
+        lane=lane,
+        worker=worker,
+        alerts=alerts,
+        clock=clock,
+        observe=observe,
+        patience=Patience(
+            every=settings.stuck_every_ms / 1000,
+            after=settings.stuck_after_ms / 1000,
+            person=settings.stuck_person_ms / 1000,
+        ),
+        public_key=signer.public_key,
+    )
+    return Assembled(worker=worker, batches=batches, failures=failures, alerts=alerts, resolver=resolver)
 
 
 @asynccontextmanager
@@ -179,7 +202,7 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
             observe=observe,
             webhook=webhook,
         )
-        servicer = ProcessorServicer(made.worker)
+        servicer = ProcessorServicer(made.worker, made.operator)
         async with (
             running(made) as stop,
             serve_app(

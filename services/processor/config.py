@@ -36,6 +36,18 @@ class WorkSettings(AlertSettings):
     tx_validity_blocks: int = setting(
         86_400, unit="blocks", minimum=1, help="Blocks for which the chain takes a transaction's block hash"
     )
+    stuck_every_ms: int = setting(
+        15_000, unit="ms", minimum=10, help="Time between looks for overdue intents, which are resolved"
+    )
+    stuck_after_ms: int = setting(
+        60_000, unit="ms", minimum=0, help="How long an intent is overdue before it is looked at"
+    )
+    stuck_person_ms: int = setting(
+        600_000,
+        unit="ms",
+        minimum=0,
+        help="How long an intent is overdue before people are told, whatever is done",
+    )
     processor_owner: str | None = setting(
         None,
         help="Name in leases, the same after a restart, another for each replica; default: the public key",

@@ -1,36 +1,46 @@
 """proto <-> domain, for what only the processor is asked."""
 
-import json
-from datetime import UTC
-
 from intents.processor.v1 import processor_service_pb2 as pb
 from services.common.convert.intents import intent_to_proto
-from services.common.domain.outcomes import Overdue, OverduePage
+from services.common.convert.times import timestamp
+from services.processor.operating import Acted, Report
 
 
-def stuck_to_proto(page: OverduePage) -> pb.ListStuckIntentsResponse:
-    return pb.ListStuckIntentsResponse(
-        intents=[
-            pb.StuckIntent(intent=intent_to_proto(one.record), evidence=_evidence(one))
-            for one in page.overdue
-        ],
-        next_page_token=page.next_page_token,
+def stuck_to_proto(report: Report) -> pb.StuckIntent:
+    sight, diagnosis = report.sight, report.diagnosis
+    return pb.StuckIntent(
+        intent=intent_to_proto(sight.record),
+        evidence=diagnosis.evidence,
+        cause="" if sight.cause is None else sight.cause.value,
+        since=None if sight.since is None else timestamp(sight.since),
+        finding=diagnosis.finding.value,
+        why=diagnosis.why,
     )
 
 
-def _evidence(one: Overdue) -> str:
-    lease, due = one.record.lease, one.record.next_action_at
-    return json.dumps(
-        {
-            "cause": one.cause.value,
-            "since": one.since.astimezone(UTC).isoformat(),
-            "lastEvidence": one.last_evidence,
-            "owner": "" if lease is None else lease.owner,
-            "nextActionAt": None if due is None else due.astimezone(UTC).isoformat(),
-            "transactions": [
-                {"hash": tx.hash, "purpose": tx.purpose, "status": tx.status}
-                for tx in one.record.transactions
-            ],
-        },
-        separators=(",", ":"),
+def report_to_proto(report: Report | None) -> pb.Diagnosis:
+    if report is None:
+        return pb.Diagnosis()
+    answer = report.answer
+    return pb.Diagnosis(
+        stuck=stuck_to_proto(report),
+        audit=[
+            pb.AuditEntry(
+                at=timestamp(one.at), by=one.by, act=one.act, reason=one.reason, evidence=one.evidence
+            )
+            for one in report.entries
+        ],
+        may_not_fail=report.may_not_fail,
+        error="" if answer is None else answer.error,
+        details="" if answer is None else answer.details or "",
+    )
+
+
+def acted_to_proto(acted: Acted) -> pb.ActedIntent:
+    return pb.ActedIntent(
+        intent_id=acted.intent_id,
+        done=acted.done,
+        what=acted.what,
+        reason=acted.reason,
+        now=None if acted.now is None else report_to_proto(acted.now),
     )

@@ -6,8 +6,8 @@ import grpc
 
 from intents.processor.v1 import processor_service_pb2 as pb
 from intents.processor.v1 import processor_service_pb2_grpc as rpc
-from services.common.errors import not_implemented
-from services.processor.convert import stuck_to_proto
+from services.processor import convert
+from services.processor.operating import Operator
 from services.processor.worker import Worker
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -16,8 +16,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ProcessorServicer(rpc.ProcessorServiceServicer):
     """intents.processor.v1.ProcessorService."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, operator: Operator) -> None:
         self._worker = worker
+        self._operator = operator
 
     async def GetWork(self, request: pb.GetWorkRequest, context: Context) -> pb.GetWorkResponse:
         worker = self._worker
@@ -31,10 +32,31 @@ class ProcessorServicer(rpc.ProcessorServiceServicer):
     async def ListStuckIntents(
         self, request: pb.ListStuckIntentsRequest, context: Context
     ) -> pb.ListStuckIntentsResponse:
-        page = await self._worker.store.overdue(page_size=request.page_size, page_token=request.page_token)
-        return stuck_to_proto(page)
+        reports, token = await self._operator.page(page_size=request.page_size, page_token=request.page_token)
+        return pb.ListStuckIntentsResponse(
+            intents=[convert.stuck_to_proto(one) for one in reports], next_page_token=token
+        )
+
+    async def DiagnoseIntents(
+        self, request: pb.DiagnoseIntentsRequest, context: Context
+    ) -> pb.DiagnoseIntentsResponse:
+        reports = await self._operator.look(request.intent_ids)
+        return pb.DiagnoseIntentsResponse(answers=[convert.report_to_proto(one) for one in reports])
 
     async def RetryIntents(
         self, request: pb.RetryIntentsRequest, context: Context
     ) -> pb.RetryIntentsResponse:
-        raise not_implemented("RetryIntents")
+        acted = await self._operator.retry(request.intent_ids, by=request.by, reason=request.reason)
+        return pb.RetryIntentsResponse(
+            scheduled=[one.done for one in acted], acted=[convert.acted_to_proto(one) for one in acted]
+        )
+
+    async def ResolveIntents(
+        self, request: pb.ResolveIntentsRequest, context: Context
+    ) -> pb.ResolveIntentsResponse:
+        acted = await self._operator.resolve(request.intent_ids, by=request.by, reason=request.reason)
+        return pb.ResolveIntentsResponse(acted=[convert.acted_to_proto(one) for one in acted])
+
+    async def FailIntents(self, request: pb.FailIntentsRequest, context: Context) -> pb.FailIntentsResponse:
+        acted = await self._operator.fail(request.intent_ids, by=request.by, reason=request.reason)
+        return pb.FailIntentsResponse(acted=[convert.acted_to_proto(one) for one in acted])

@@ -84,6 +84,23 @@ class Worker:
                 async with asyncio.timeout(DRAIN_RELEASE):
                     await self._stop()
 
+    def wake(self) -> None:
+        """Looks for due intents now."""
+        self._wake.set()
+
+    def again(self, intent_id: str) -> bool:
+        """Has an intent under this replica's lease looked at from the start; False if it is not under it.
+
+        By way of the store, under a fresh fence: what its task may still be writing counts before or not at all.
+        """
+        active = self._active.get(intent_id)
+        if active is None or active.task is None:
+            return False
+        active.task.cancel()
+        self._done.append(LeaseRef(intent_id=intent_id, fence=active.fence))
+        self._releasing.set()
+        return True
+
     # --- taking work ---
 
     async def _reclaim(self) -> Sequence[IntentRecord]:
@@ -234,6 +251,8 @@ class Worker:
                     continue
                 pace = Pace()
                 del self._done[: len(part)]
+                if any(one.next_action_at is None for one in part):
+                    self._wake.set()
 
     async def _stop(self) -> None:
         tasks = [active.task for active in self._active.values() if active.task is not None]

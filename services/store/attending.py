@@ -8,7 +8,7 @@ changes that here.
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from services.common.domain.intent import ErrorDetails
 from services.common.domain.lifecycle import TERMINAL, Status
@@ -107,9 +107,8 @@ def _said_already(document: Document, asked: Settlement) -> bool:
     """What the processor finds again at each look is one entry; what a person does is one each time."""
     if asked.by.startswith(BY_OPERATOR):
         return False
-    entries = entries_of(document)
-    last = entries[-1] if entries else None
-    return last is not None and (last.by, last.act, last.reason) == (asked.by, asked.act, asked.reason)
+    said = {(one.by, one.act, one.reason) for one in entries_of(document)}
+    return (asked.by, asked.act.value, asked.reason) in said
 
 
 def _wake(document: Document, asked: Settlement, now: datetime, shown: Audited) -> Judged:
@@ -121,9 +120,9 @@ def _wake(document: Document, asked: Settlement, now: datetime, shown: Audited) 
     due = document.get("nextActionAt")
     # who holds it is at work on it, and its lease's end is when others may
     change = {} if document["lease"]["owner"] or (due is not None and due <= now) else {"nextActionAt": now}
-    if not change and _said_already(document, asked):
-        return shown
-    return _write(document, asked, now, change)
+    if not _said_already(document, asked):
+        return _write(document, asked, now, change)
+    return Write(document["_id"], _judged_by(document), change) if change else shown
 
 
 def _fail(document: Document, asked: Settlement, now: datetime) -> Write:
@@ -171,13 +170,16 @@ def _require_open(document: Document) -> None:
 def _write(
     document: Document, asked: Settlement, now: datetime, change: Document, push: Document | None = None
 ) -> Write:
-    names = ("version", "status", "versionStatus", "chainRevision", "updatedAt", "errorDetails", "held")
-    judged: dict[str, Any] = {name: document.get(name) for name in names}
-    lease = document["lease"]
-    judged |= {"lease.fence": lease["fence"], "lease.owner": lease["owner"]}
     was = {name: document.get(name) for name in ("status", "errorDetails", "updatedAt", "held")}
     noted = {
         "at": now, "by": asked.by, "reason": asked.reason, "choice": asked.act.value, "forced": False,
         "evidence": asked.evidence, "was": was,
     }  # fmt: skip
-    return Write(document["_id"], judged, change, {"resolutions": noted, **(push or {})})
+    return Write(document["_id"], _judged_by(document), change, {"resolutions": noted, **(push or {})})
+
+
+def _judged_by(document: Document) -> Document:
+    names = ("version", "status", "versionStatus", "chainRevision", "updatedAt", "errorDetails", "held")
+    judged: Document = {name: document.get(name) for name in names}
+    lease = document["lease"]
+    return judged | {"lease.fence": lease["fence"], "lease.owner": lease["owner"]}

@@ -83,11 +83,18 @@ async def test_p13_a_note_is_kept_and_changes_nothing_else(bench: Bench) -> None
 async def test_p13_what_the_processor_finds_again_is_one_entry_what_a_person_does_one_each_time(
     bench: Bench,
 ) -> None:
-    for _ in range(3):
+    claim = await claimed(bench.store)
+    for minutes in range(1, 4):
+        later = bench.clock.moment + timedelta(minutes=minutes)
+        lease = LeaseRef(intent_id="i-1", fence=fence_of(claim), next_action_at=later)
+        await bench.store.release([lease])
         await done(bench, act(Act.NOTE, by=BY_PROCESSOR))
-    assert len((await done(bench, act(Act.NOTE, by=BY_PROCESSOR))).entries) == 1
+        woken = await done(bench, act(Act.WAKE, by=BY_PROCESSOR))
+        assert woken.record.next_action_at == bench.clock.moment
+        (claim,) = await bench.store.claim("p", limit=1, lease_ms=1_000)
+    assert [entry.act for entry in woken.entries] == ["note", "wake"]
     await done(bench, act(Act.WAKE))
-    assert len((await done(bench, act(Act.WAKE))).entries) == 3
+    assert len((await done(bench, act(Act.WAKE))).entries) == 4
 
 
 async def test_p13_who_is_woken_is_due_at_once(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, without
 
 _SETTLE = "tests/contract/test_store_settle.py"
+_STUCK = "tests/unit/processor/test_p13_stuck.py"
 _ADMISSION = "tests/rpc/test_processor_admission.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -40,5 +41,45 @@ MUTANTS: tuple[Mutant, ...] = (
         "P13", "the-processor-fills-records-with-notes", "services.store.attending",
         ("    if asked.by.startswith(BY_OPERATOR):\n", "    if asked.by:\n"),
         tests=(f"{_SETTLE}::test_p13_what_the_processor_finds_again_is_one_entry_what_a_person_does_one_each_time[sqlite]",),
+    ),
+    without(
+        "P13", "what-is-overdue-is-looked-at-and-left", "services.processor.resolver",
+        ("                return await self._rebroadcast(sight)\n", '                return ""\n'),
+        tests=(f"{_STUCK}::test_p13_bytes_that_a_dead_owner_never_sent_are_sent_unchanged",),
+    ),
+    without(
+        "P13", "what-is-due-is-not-woken", "services.processor.resolver",
+        ("            await self._note(sight, diagnosis, Act.WAKE)\n", "            pass\n"),
+        tests=(f"{_STUCK}::test_p13_what_is_over_fails_with_evidence",),
+    ),
+    without(
+        "P13", "no-person-is-told", "services.processor.resolver",
+        ('            self.alerts.tell("STUCK", intent_id, diagnosis.why, diagnosis.evidence)\n', ""),
+        tests=(f"{_STUCK}::test_p13_what_no_program_may_decide_is_handed_to_a_person_once",),
+    ),
+    without(
+        "P13", "what-is-stuck-is-not-counted", "services.processor.resolver",
+        ("            self._stuck(finding.value).set(counted[finding])\n", "            pass\n"),
+        tests=(f"{_STUCK}::test_p13_what_no_program_may_decide_is_handed_to_a_person_once",),
+    ),
+    without(
+        "P13", "an-operators-act-is-not-kept", "services.processor.operating",
+        ("        await self._keep(report, Act.WAKE if due else Act.NOTE, by, reason)\n", ""),
+        tests=(f"{_STUCK}::test_p13_a_person_resolves_and_who_why_and_what_was_seen_is_kept",),
+    ),
+    without(
+        "P13", "operators-need-no-reason", "services.processor.operating",
+        ("        _check_words(by, reason)\n", ""),
+        tests=(f"{_STUCK}::test_p13_an_act_without_who_or_why_is_none",),
+    ),
+    without(
+        "P4", "what-the-contract-holds-verified-is-failed", "services.processor.stuck",
+        ('    if seen.status == "verified" and not expired(record, seen):\n', "    if not seen:\n"),
+        tests=(f"{_STUCK}::test_p04_p13_nobody_fails_what_the_contract_holds[verified]",),
+    ),
+    without(
+        "P4", "a-chain-that-is-away-says-it-is-over", "services.processor.stuck",
+        ("    if known:\n        return Finding.WAIT", "    if known or True:\n        return Finding.FAIL"),
+        tests=(f"{_STUCK}::test_p04_p13_a_chain_that_cannot_be_asked_ends_nothing",),
     ),
 )  # fmt: skip

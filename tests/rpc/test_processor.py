@@ -186,9 +186,6 @@ async def test_get_work_tells_who_signs_and_never_the_secret(suite: Suite) -> No
         async with grpc.aio.insecure_channel(app.rpc.address) as channel:
             stub = ProcessorServiceStub(channel)
             work = await call(stub.GetWork, pb.GetWorkRequest())
-            with pytest.raises(IntentError) as refused:
-                await call(stub.RetryIntents, pb.RetryIntentsRequest(intent_ids=["a"]))
-            assert refused.value.reason is Reason.NOT_IMPLEMENTED
             stuck = await call(stub.ListStuckIntents, pb.ListStuckIntentsRequest(page_size=1))
             assert (list(stuck.intents), stuck.next_page_token) == ([], "")
     key = json.loads(suite.settings.signer_key_file.read_text())[2]
@@ -198,6 +195,38 @@ async def test_get_work_tells_who_signs_and_never_the_secret(suite: Suite) -> No
         key["public_key"],
     )
     assert key["private_key"] not in str(work)
+
+
+async def test_p13_operators_look_resolve_and_fail_over_grpc(suite: Suite) -> None:
+    """No block is made: signed bytes stay open until their end is known."""
+    (intent_id,) = await suite.accept(1)
+    await suite.node.rpc.handle("devnet_faults", {"stall": 1})
+    words: dict[str, Any] = {"by": "ada", "reason": "a test"}
+    async with processor(suite) as app, grpc.aio.insecure_channel(app.rpc.address) as channel:
+        stub = ProcessorServiceStub(channel)
+        await eventually(lambda: suite.node.chain.pooled)
+        asked = [intent_id, "none"]
+        looked = await call(stub.DiagnoseIntents, pb.DiagnoseIntentsRequest(intent_ids=asked))
+        known, unknown = looked.answers
+        assert (known.stuck.intent.intent_id, unknown.HasField("stuck")) == (intent_id, False)
+        assert "Signed bytes of it may still get on chain" in known.may_not_fail
+        refused = await call(stub.FailIntents, pb.FailIntentsRequest(intent_ids=asked, **words))
+        assert [(one.done, one.reason) for one in refused.acted] == [
+            (False, "NOT_CANCELLABLE"), (False, "INTENT_NOT_FOUND"),
+        ]  # fmt: skip
+        with pytest.raises(IntentError) as wrong:
+            await call(stub.ResolveIntents, pb.ResolveIntentsRequest(intent_ids=asked, by="ada"))
+        assert wrong.value.reason is Reason.INVALID_FIELD
+        retried = await call(stub.RetryIntents, pb.RetryIntentsRequest(intent_ids=[intent_id], **words))
+        assert list(retried.scheduled) == [True]
+        assert [(one.by, one.act, one.reason) for one in retried.acted[0].now.audit] == [
+            ("operator:ada", "wake", "a test")
+        ]
+        await suite.node.rpc.handle("devnet_faults", {"stall": 0})
+        await suite.ended([intent_id])
+        resolved = await call(stub.ResolveIntents, pb.ResolveIntentsRequest(intent_ids=[intent_id], **words))
+        assert resolved.acted[0].done and "completed" in resolved.acted[0].now.stuck.why
+    assert await suite.effects([intent_id]) == {(1, 1)}
 
 
 async def test_p09_a_processor_with_a_token_asks_for_it(suite: Suite) -> None:
