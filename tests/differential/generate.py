@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from services.common.encoding import b58decode, b58encode
-from tests.differential import webauthn
+from tests.differential import edges, webauthn
 from tests.harness.standards import STANDARDS, Key, StandardWallet, sign
 
 NOW: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -44,6 +44,7 @@ class Draft:
 
     chance: random.Random
     wallet: StandardWallet
+    who: int
     now: datetime
     salt: bytes
     fields: dict[str, Any]
@@ -104,7 +105,7 @@ def draft(chance: random.Random, now: datetime, salt: bytes, number: int) -> Dra
     }  # fmt: skip
     if standard != "nep413":
         message |= {"verifying_contract": "verifier.near", "nonce": ""}
-    return Draft(chance, signer, now, salt, fields, message, chance.randbytes(32))
+    return Draft(chance, signer, who, now, salt, fields, message, chance.randbytes(32))
 
 
 # --- wrong before signing: both judges see a good signature ------------------------------------------------------
@@ -116,7 +117,8 @@ def _deadline(one: Draft) -> None:
         _rfc3339(one.now), _rfc3339(one.now - timedelta(seconds=1)), _rfc3339(far), one.now_ns,
         one.now_ns + 1, one.now_ns - 1, 0, -1,
         "2026-11-23T12:30:00", "2026-11-23 12:30:00Z", "2026-02-30T00:00:00Z", "2026-11-23T12:30:00.1234567891Z",
-        "2026-11-23T24:00:00Z", "2026-11-23T12:30:60Z", "2026-11-23T12:30:00+24:00", "1969-12-31T23:59:59Z",
+        "2026-11-23T24:00:00Z", "2026-11-23T24:00:00.5+01:00", "2026-11-23T12:60:00Z", "2026-11-23T12:30:00-00:00",
+        10**70, "2026-11-23T12:30:60Z", "2026-11-23T12:30:00+24:00", "1969-12-31T23:59:59Z",
         "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59-01:00", "", "soon", None, True,
         1.5, 2**63, 2**64, 10**30, [], {}, "+2026-11-23T12:30:00Z", "2026-11-23T12:30:00z", "2026-11-23T12:30:00,5Z",
     ))  # fmt: skip
@@ -183,7 +185,8 @@ def _signed_field(one: Draft) -> None:
     """The signed intent differs from the one that is sent."""
     name = one.chance.choice((*one.fields, "deadline", "min_output_amount", "max_slippage"))
     other = one.chance.choice((
-        "other", "1", "01", "-1", "1e5", "", None, 0, 7, 0.5, 0.505, 100.01, True, [], {}, "0", str(2**128), "+1", " 1",
+        "other", "1", "01", "-1", "1e5", "", None, 0, 7, 0.5, 0.505, 100.01, 1000, 99999.5, 10**9, 10**70,
+        True, [], {}, "0", str(2**128), "+1", " 1",
     ))  # fmt: skip
     one.message["intents"] = [{"intent": "plain", **one.fields, name: other}]
 
@@ -245,7 +248,8 @@ def _message_text(one: Draft) -> None:
 def _client(one: Draft) -> None:
     """An assertion that a browser or a liar might have made."""
     if one.wallet.standard == "webauthn":
-        one.envelope["client"] = one.chance.choice(webauthn.CLIENTS)
+        deep = (webauthn.deep(levels) for levels in (31, 32, 33, 127, 128, 2_000))
+        one.envelope["client"] = one.chance.choice((*webauthn.CLIENTS, *deep))
 
 
 def _data(one: Draft) -> None:
@@ -375,9 +379,10 @@ def _payload_form(signed: dict[str, Any], chance: random.Random) -> None:
 
 BEFORE: Final = (
     _deadline, _inner_deadline, _network, _recipient, _signer, _both_signers, _nonce, _nonce, _intents, _signed_field,
-    _signed_field, _same_field, _same_field, _message_key, _message_text, _message_text, _client, _data, _ton,
+    _signed_field, _same_field, _same_field, _message_key, _message_text, _message_text, _client, _client, _data, _ton,
+    *edges.BEFORE,
 )  # fmt: skip
-AFTER: Final = (_sent_field, _bytes, _bytes, _spelling, _other_key, _form, _form)
+AFTER: Final = (_sent_field, _bytes, _bytes, _spelling, _other_key, _form, _form, *edges.AFTER)
 
 
 def bodies(count: int, seed: int, salt: bytes, now: datetime = NOW) -> Iterator[tuple[str, dict[str, Any]]]:
