@@ -62,7 +62,7 @@ async def run(
                 answer = await response.json()
             if response.status == 202:
                 accepted[answer["intentId"]] = what
-            elif (why := _why(answer, report)) is not None:
+            elif (why := await _why(shape, body, answer, report)) is not None:
                 refused.append((what, body, why))
 
         cases = bodies(count, seed, salt, datetime.now(UTC).replace(microsecond=0))
@@ -74,7 +74,7 @@ async def run(
     return report
 
 
-def _why(answer: dict[str, Any], report: Report) -> str | None:
+async def _why(shape: Shape, body: dict[str, Any], answer: dict[str, Any], report: Report) -> str | None:
     """The protocol's rule that refused it, "" if it could not be read; None where ours did, or the store."""
     details = answer.get("details") or []
     if answer.get("reason") in (Reason.NONCE_HELD, Reason.ID_TAKEN, Reason.ALREADY_EXISTS):
@@ -89,12 +89,24 @@ def _why(answer: dict[str, Any], report: Report) -> str | None:
         for stage, rules in TABLE.stages.items()
         if any(found[0].reason in rule.reasons for rule in rules)
     )
-    named = [str(one.reason) for one in found if Kind.PROTOCOL in kinds(stage, one)]
+    told = [kinds(stage, one) for one in found]
+    named = [str(one.reason) for one, kind in zip(found, told, strict=True) if Kind.PROTOCOL in kind]
+    if named and any(len(kind) > 1 for kind in told):
+        # only an explanation tells whose rule it was
+        named = await _named(shape, body)
     if not named:
         report.policy[str(found[0].reason)] += 1
         return None
     report.refused[named[0]] += 1
     return named[0]
+
+
+async def _named(shape: Shape, body: dict[str, Any]) -> list[str]:
+    """Reasons of the protocol's rules that refuse it."""
+    async with shape.session.post(f"{shape.http}/api/intents/validate?explain=true", json=body) as response:
+        rules = (await response.json())["explanation"]["rules"]
+    refused = [one for one in rules if one["kind"] == Kind.PROTOCOL]
+    return [violation["reason"] for one in refused for violation in one.get("violations", ())]
 
 
 async def _on_chain(shape: Shape, refused: Sequence[tuple[str, dict[str, Any], str]], report: Report) -> None:

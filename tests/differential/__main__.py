@@ -33,8 +33,8 @@ def main() -> int:
         print(one)
     print(f"{args.count:,} messages of seed {args.seed}: {len(report.differences):,} differences")
     print(
-        f"taken by both {report.accepted:,}, refused by both {report.refused:,}, by our policy alone {report.policy:,}, "
-        f"by the contract for an id that it keeps {report.ids:,}"
+        f"taken by both {report.accepted:,}, refused by both {report.refused:,}, "
+        f"by our policy alone {report.policy:,}, by the contract for an id that it keeps {report.ids:,}"
     )
     print(", ".join(f"{reason} {count:,}" for reason, count in report.reasons.most_common()))
     print(

@@ -166,7 +166,8 @@ def ton_timestamp(one: "Draft") -> None:
         signed["timestamp"] = chance.choice((
             str(seconds), f"+{seconds}", f"{zeros}{seconds}", f"+{zeros}{seconds}", "-0", "-" + zeros,
             f"-{seconds}", f"+-{seconds}", f" {seconds}", f"{seconds}\n", f"{seconds}.0", f"{seconds}e0", "", "+", "-",
-            "0x0", "1" * 13, "253402300799", "253402300800", zeros + "253402300800", 253402300799, 253402300800, 2**63, 2**64, 10**63,
+            "0x0", "1" * 13, "253402300799", "253402300800", zeros + "253402300800", 253402300799, 253402300800,
+            2**63, 2**64, 10**63,
             10**70, -1, -0.0, 1e3, clock + "Z", clock.lower() + "z", clock + ".999999999Z", clock + ".9999999999Z",
             clock + "+00:00", clock + "-00:00", clock + "+0000", clock, clock.replace("T", " ") + "Z",
             clock[:-2] + "60Z",
