@@ -11,6 +11,8 @@ from services.devnet.crypto import curves, weierstrass
 from services.devnet.crypto.keccak import keccak256
 from services.devnet.crypto.weierstrass import P256, SECP256K1, Curve
 from services.devnet.node.keys import verify as openssl_verify
+from services.validator.standards import curves as validators
+from tests.unit.validator.vectors import load
 
 OPENSSL = {SECP256K1: ec.SECP256K1(), P256: ec.SECP256R1()}
 
@@ -126,3 +128,38 @@ def test_keys_are_read_as_the_authority_reads_them() -> None:
     # an account of Ethereum's: the key of secret 1
     one = (SECP256K1.gx << 256 | SECP256K1.gy).to_bytes(64, "big")
     assert curves.PublicKey("secp256k1", one).account == "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf"
+
+
+WYCHEPROOF = load("wycheproof")
+
+
+@pytest.mark.parametrize("name", ["p256", "secp256k1"])
+def test_p09_wycheproofs_ecdsa_is_judged_as_they_say_but_for_a_high_s(name: str) -> None:
+    curve, judged = {"p256": P256, "secp256k1": SECP256K1}[name], set()
+    for one in WYCHEPROOF[name]:
+        key, digest, signature = (bytes.fromhex(one[part]) for part in ("key", "digest", "signature"))
+        point = int.from_bytes(key[:32], "big"), int.from_bytes(key[32:], "big")
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        holds = one["valid"] and s <= curve.n // 2
+        judged.add((one["valid"], holds))
+        assert weierstrass.verify(curve, point, digest, r, s) is holds, one
+        if one["valid"] and not holds:
+            assert weierstrass.verify(curve, point, digest, r, curve.n - s), one
+        if name == "p256":
+            assert validators.p256_signed(key, digest, signature) is holds, one
+            continue
+        # a recovery id of 2 or 3 says that x was r + n
+        yielded = [curves.secp256k1_signer(signature + bytes([which]), digest) for which in range(4)]
+        assert (key in yielded) is holds, one
+        assert yielded == [
+            validators.secp256k1_key(digest, signature + bytes([which])) for which in range(4)
+        ], one
+    assert judged == {(True, True), (True, False), (False, False)}
+
+
+def test_p09_wycheproofs_ed25519_is_judged_as_they_say() -> None:
+    for one in WYCHEPROOF["ed25519"]:
+        key, message, signature = (bytes.fromhex(one[part]) for part in ("key", "message", "signature"))
+        assert curves.ed25519_signed(key, signature, message) is one["valid"], one
+        assert validators.ed25519_signed(key, message, signature) is one["valid"], one
+    assert {one["valid"] for one in WYCHEPROOF["ed25519"]} == {True, False}
