@@ -1,17 +1,18 @@
-"""`intents admin`: work on the store's database, done by the store's own program."""
+"""`intents admin`: what operators ask a processor, and work on the store's database, done by its own program."""
 
 import argparse
 import os
 import sys
 
 from services.cli import options
+from services.cli.commands import operate
 
 
 def add(commands: options.Commands) -> None:
-    """Everything after `admin` is the store's to understand."""
+    """Everything after `admin` is the store's to understand, but for the processor's verbs."""
     admin = commands.add_parser(
         "admin",
-        help="work on the store's database (DATABASE_URL): migrate, verify, backup and more",
+        help="stuck intents (stuck, retry, resolve, fail), and the store's database: migrate, verify, backup and more",
         add_help=False,
         prefix_chars="\0",  # of no argument: else argparse looks at a first one with a dash, `--help`, itself
     )
@@ -20,7 +21,13 @@ def add(commands: options.Commands) -> None:
 
 
 async def run_admin(args: argparse.Namespace) -> int:
-    """Becomes `python -m services.store`."""
-    os.environ["INTENTS_PROG"] = "intents admin"
+    """Asks a processor, or becomes `python -m services.store`."""
     arguments = args.arguments or ["--help"]
+    if operate.ours(arguments):
+        args.json = "--json" in arguments
+        return await operate.run(arguments)
+    os.environ["INTENTS_PROG"] = "intents admin"
+    os.environ["INTENTS_ADMIN_MORE"] = (
+        "of a processor, which is asked over gRPC: stuck, retry, resolve ID --reason, fail; each has its own --help"
+    )
     os.execv(sys.executable, [sys.executable, "-m", "services.store", "admin", *arguments])  # noqa: S606

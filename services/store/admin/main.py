@@ -63,13 +63,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Every verb and its options."""
+    """Every verb and its options. `intents admin` says what else it has."""
+    more = f"{told}; " if (told := os.environ.get("INTENTS_ADMIN_MORE")) else ""
     root = _Parser(
         prog=prog,
         description="Work on the store's database, named by DATABASE_URL (all settings: python -m services.store "
         "--help).",
-        epilog="exit codes: 0 done, 1 could not be done or something was found, 2 wrong arguments or settings, or "
-        "a database that cannot be used",
+        epilog=f"{more}exit codes: 0 done, 1 could not be done or something was found, 2 wrong arguments or "
+        "settings, or a database that cannot be used",
     )
     verbs = root.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for verb in VERBS:

@@ -128,6 +128,7 @@ async def test_help_of_admin_is_the_stores(argument: str) -> None:
     done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: intents admin ") and "verify" in done.stdout
+    assert "stuck, retry, resolve ID --reason, fail" in " ".join(done.stdout.split())
 
 
 async def test_ctrl_c_ends_a_watch_without_a_word(tmp_path: Path) -> None:
