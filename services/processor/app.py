@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import secrets
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from services.common.chain.port import Chain, Signer
 from services.common.clock import Clock
 from services.common.config import SettingError
 from services.common.domain.intent import Submission
+from services.common.domain.keys import MAX_POOL
 from services.common.domain.outcomes import Verdict
 from services.common.observe import Observe
 from services.common.ports import Validator
@@ -27,6 +31,7 @@ from services.processor.alerts import Alerts, Webhook
 from services.processor.config import ProcessorSettings, WorkSettings
 from services.processor.failures import Failures
 from services.processor.follow import Follower
+from services.processor.keys import Keys
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
 from services.processor.operating import Operator
@@ -69,23 +74,39 @@ def assemble(
     store: Store,
     validator: Validator,
     chain: Chain,
-    signer: Signer,
+    signers: Sequence[Signer],
+    holder: str,
     clock: Clock,
     observe: Observe,
     webhook: Webhook | None = None,
 ) -> Assembled:
-    """A processor over any ports; the embedded shape and tests call it too. The caller closes the batches."""
+    """A processor over any ports; the embedded shape and tests call it too. The caller closes the batches.
+
+    `holder` names it in its key's lease unless PROCESSOR_OWNER does.
+    """
+    holder = settings.processor_owner or holder
     vocabulary = Vocabulary(observe)
     alerts = Alerts(
         clock,
         observe,
         webhook=webhook,
-        instance=settings.processor_owner or signer.public_key,
+        instance=holder,
         repeat=settings.alert_repeat_ms / 1000,
         per_minute=settings.alert_per_minute,
     )
     failures = Failures(vocabulary, alerts, development=settings.development)
-    lane = Lane(chain, signer, store, clock, vocabulary)
+    keys = Keys(
+        store,
+        chain,
+        signers,
+        holder=holder,
+        session=secrets.token_hex(8),
+        lease_ms=settings.lease_ms,
+        poll_ms=settings.poll_ms,
+        clock=clock,
+        observe=vocabulary,
+    )
+    lane = Lane(chain, keys, store, clock, vocabulary)
 
     async def validate(submissions: Sequence[Submission]) -> Sequence[Verdict]:
         return await validator.validate(submissions, stored=True)
@@ -110,8 +131,7 @@ def assemble(
         solve_attempts=settings.solve_attempts,
     )
     worker = Worker(
-        owner=settings.processor_owner or signer.public_key,
-        signer=signer,
+        keys=keys,
         store=store,
         chain=chain,
         lane=lane,
@@ -138,7 +158,6 @@ def assemble(
             after=settings.stuck_after_ms / 1000,
             person=settings.stuck_person_ms / 1000,
         ),
-        public_key=signer.public_key,
     )
     return Assembled(worker=worker, batches=batches, failures=failures, alerts=alerts, resolver=resolver)
 
@@ -179,10 +198,7 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
     """A processor on the store, the validator and a NEAR node. Raises SettingError."""
     observe = Observe(service="processor")
     token = check_token(secret_of("ADMIN_TOKEN", settings.admin_token, settings.admin_token_file))
-    try:
-        signer = KeyFileSigner.load(settings.signer_key_file, settings.signer_key_index)
-    except KeyFileError as error:
-        raise SettingError(f"SIGNER_KEY_FILE: {error}") from None
+    signers = _signers(settings)
     async with (
         open_channel(settings.store_target, settings=settings, observe=observe) as store_channel,
         open_channel(settings.validator_target, settings=settings, observe=observe) as validator_channel,
@@ -197,7 +213,8 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
             store=store,
             validator=GrpcValidator(validator_channel),
             chain=chain,
-            signer=signer,
+            signers=signers,
+            holder=_holder(settings),
             clock=clock,
             observe=observe,
             webhook=webhook,
@@ -215,3 +232,28 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
         ):
             app.on_drain = stop
             yield app
+
+
+def _signers(settings: ProcessorSettings) -> Sequence[Signer]:
+    file = settings.signer_key_file
+    try:
+        pool = KeyFileSigner.load_all(
+            [*([] if file is None else [str(file)]), *settings.signer_keys], os.environ
+        )
+    except KeyFileError as error:
+        raise SettingError(f"{'SIGNER_KEYS' if file is None else 'SIGNER_KEY_FILE'}: {error}") from None
+    if len(pool) > MAX_POOL:
+        raise SettingError(
+            f"SIGNER_KEY_FILE: {len(pool)} keys are too many for one pool; it has {MAX_POOL} at most"
+        )
+    index = settings.signer_key_index
+    if index is None:
+        return pool
+    if index >= len(pool):
+        raise SettingError(f"SIGNER_KEY_INDEX: {index} was asked for, there are {len(pool)} key(s)")
+    return pool[index : index + 1]
+
+
+def _holder(settings: ProcessorSettings) -> str:
+    """One process of a machine has a port, and has it again after a restart; without one each start is another's."""
+    return f"{socket.gethostname()}:{settings.port or secrets.token_hex(4)}"

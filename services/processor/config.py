@@ -50,7 +50,7 @@ class WorkSettings(AlertSettings):
     )
     processor_owner: str | None = setting(
         None,
-        help="Name in leases, the same after a restart, another for each replica; default: the public key",
+        help="Name of this replica in its key's lease, the same after a restart; default: host name and PORT",
     )
 
     def check(self) -> str | None:
@@ -90,14 +90,22 @@ class ProcessorSettings(WorkSettings, ServiceSettings):
         None,
         help="chain_id of the nodes; one of another is never used. Default: that of the first that answers",
     )
-    signer_key_file: Path = setting(
-        help="NEAR credentials file {account_id, public_key, private_key}, or a list of such; one key a replica"
+    signer_key_file: Path | None = setting(
+        None,
+        help="NEAR credentials file {account_id, public_key, private_key}, or a list of such: the pool of keys",
     )
-    signer_key_index: int = setting(
-        0, unit="number", minimum=0, help="Which key of a list in SIGNER_KEY_FILE, counted from 0"
+    signer_keys: tuple[str, ...] = setting(
+        (),
+        help="More of the pool, by comma: paths of such files, or env:NAME for a variable that holds the same",
     )
+    signer_key_index: int | None = setting(
+        None, unit="number", minimum=0,
+        help="This key of the pool alone, counted from 0; default: whichever no other replica holds",
+    )  # fmt: skip
 
     def check(self) -> str | None:
         """What is wrong with the settings together, as one line."""
+        if self.signer_key_file is None and not self.signer_keys:
+            return "SIGNER_KEY_FILE: is required, or SIGNER_KEYS"
         problem = urls_problem(self.chain_url)
         return super().check() or (f"CHAIN_URL: {problem}" if problem else None)

@@ -8,6 +8,7 @@ transaction overtaken by a higher nonce is found dead by who follows it, and sig
 import asyncio
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,11 +33,14 @@ from services.common.domain.outcomes import (
     WriteOutcome,
 )
 from services.common.errors import IntentError, Reason
+from services.processor.keys import KeyLost, Keys
 from services.processor.observe import Vocabulary
 from services.processor.pace import Pace
 from services.processor.ports import Store
 
 MAX_BATCH: Final = 100
+RESERVED: Final = 256
+"""Nonces asked for at once: one call to the store for so many signatures."""
 ANCHOR_AGE: Final = 30.0
 """Seconds a final block serves as the block hash of new transactions."""
 AWAY: Final = frozenset({
@@ -86,9 +90,9 @@ class _ToSend:
 class Lane:
     """`run` does the work until cancelled; `sign` and `send` are for everybody else."""
 
-    def __init__(self, chain: Chain, signer: Signer, store: Store, clock: Clock, observe: Vocabulary) -> None:
+    def __init__(self, chain: Chain, keys: Keys, store: Store, clock: Clock, observe: Vocabulary) -> None:
         self._chain = chain
-        self._signer = signer
+        self._keys = keys
         self._store = store
         self._clock = clock
         self._observe = observe
@@ -96,15 +100,26 @@ class Lane:
         self._sends: list[_ToSend] = []
         self._arrivals = itertools.count()
         self._work = asyncio.Event()
-        self._nonce = 0
+        self._nonces: deque[int] = deque()
+        self._floor = 0
         self._anchor: AccessKey | None = None
         self._anchored = 0.0
 
     async def start(self, floor: int = 0) -> None:
-        """Takes the nonce from the final block, or `floor` if that is higher. Raises as `Chain.access_key`."""
-        await self._chain.network()
-        self._nonce = max(self._nonce, floor)
+        """Begins with the key that is held: nonces above what its final block says, and above `floor`.
+
+        What waited for a key held before is dropped. Raises KeyLost, and as `Chain.access_key`.
+        """
+        for waiting in self._sends:
+            if not waiting.sent.done():
+                waiting.sent.set_result(
+                    Broadcast(result=BroadcastResult.UNKNOWN, detail="not sent: the key was lost")
+                )
+        self._orders, self._sends = [], []
+        self._nonces.clear()
+        self._floor = floor
         await self._refresh()
+        await self._reserve(1)
 
     async def sign(self, order: Order) -> tuple[IntentRecord, SignedTransaction]:
         """The record with its new transaction, durable and sent once. Raises LostIntent, or IntentError where
@@ -142,35 +157,59 @@ class Lane:
             for one in durable:
                 if one.record is not None and not one.order.stored.done():
                     one.order.stored.set_result((one.record, one.tx))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyLost):
             raise
         except Exception as error:
             # whatever it was, it belongs to these intents; the lane goes on for the others
             _refuse(orders, error)
 
     async def _prepare(self, orders: Sequence[Order]) -> list[_Prepared]:
-        pace = Pace()
-        while self._anchor is None or self._clock.monotonic() - self._anchored > ANCHOR_AGE:
-            try:
-                await self._refresh()
-            except IntentError as error:
-                due = pace.next()
-                self._observe.waits("access key", error, due)
-                await self._clock.sleep(due)
+        anchor, signer = await self._ready_to_sign(len(orders))
         prepared = []
         for order in orders:
-            self._nonce += 1
             tx = self._chain.prepare(
-                order.call, self._signer, nonce=self._nonce, anchor=self._anchor,
+                order.call, signer, nonce=self._nonces.popleft(), anchor=anchor,
                 purpose=order.purpose, solver_id=order.solver_id,
             )  # fmt: skip
             prepared.append(_Prepared(order=order, tx=tx, write=order.write(tx)))
         return prepared
 
+    async def _ready_to_sign(self, count: int) -> tuple[AccessKey, Signer]:
+        """Returns with a fresh block hash, `count` nonces of ours and a lease that holds. Raises KeyLost."""
+        pace = Pace()
+        while True:
+            try:
+                if self._anchor is None or self._clock.monotonic() - self._anchored > ANCHOR_AGE:
+                    await self._refresh()
+                if not self._keys.may_sign():
+                    await self._keys.renew()
+                await self._reserve(count)
+            except IntentError as error:
+                self._keys.unusable(error)
+                due = pace.next()
+                self._observe.waits("access key", error, due)
+                await self._clock.sleep(due)
+                continue
+            signer = self._keys.signer
+            if self._anchor is not None and signer is not None and self._keys.may_sign():
+                return self._anchor, signer
+
     async def _refresh(self) -> None:
-        self._anchor = await self._chain.access_key(self._signer.account_id, self._signer.public_key)
+        signer = self._keys.signer
+        if signer is None:
+            raise KeyLost("it was given back")
+        self._anchor = await self._chain.access_key(signer.account_id, signer.public_key)
         self._anchored = self._clock.monotonic()
-        self._nonce = max(self._nonce, self._anchor.nonce)
+
+    async def _reserve(self, count: int) -> None:
+        """Nonces are reserved ahead: what is left of them at the end is a gap, which harms nobody."""
+        seen = 0 if self._anchor is None else self._anchor.nonce
+        while self._nonces and self._nonces[0] <= seen:
+            self._nonces.popleft()
+        while len(self._nonces) < count:
+            given = await self._keys.nonces(RESERVED, max(seen, self._floor))
+            self._observe.nonces_reserved(RESERVED)
+            self._nonces.extend(range(given.first, given.last + 1))
 
     async def _store_all(self, prepared: list[_Prepared]) -> list[_Prepared]:
         """Those that are durable now. The others' orders are answered."""

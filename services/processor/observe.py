@@ -1,9 +1,11 @@
 """What the processor shows of itself."""
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from services.common.domain.intent import ErrorDetails, IntentRecord, SignedTransaction
+from services.common.domain.keys import KeyState
 from services.common.domain.lifecycle import Status
 from services.common.errors import IntentError
 from services.common.observe import Observe, logs, metrics
@@ -19,6 +21,8 @@ class Vocabulary:
 
     def __init__(self, observe: Observe) -> None:
         registry = observe.registry
+        self._notes = observe.notes
+        self._standing_by = False
         self.in_flight = metrics.gauge(
             registry, "processor_intents_in_flight", "Intents under this replica's lease"
         )()
@@ -51,6 +55,18 @@ class Vocabulary:
         )
         self._lost = metrics.counter(
             registry, "processor_leases_lost_total", "Intents another processor took over"
+        )()
+        self._standby = metrics.gauge(
+            registry, "processor_standing_by", "1 while this replica has no access key and signs nothing"
+        )()
+        self._keys = metrics.counter(
+            registry,
+            "processor_keys_total",
+            "What became of access keys: leased, taken_over, lost",
+            ("event",),
+        )
+        self._nonces = metrics.counter(
+            registry, "processor_nonces_reserved_total", "Nonces the store gave this replica"
         )()
 
     def moved(self, record: IntentRecord) -> None:
@@ -131,3 +147,31 @@ class Vocabulary:
         """Another holds the lease now."""
         self._lost.inc()
         logs.event(logger, logging.INFO, "lease.lost", intentId=intent_id)
+
+    def key_leased(self, lease: KeyState, *, taken_from: str) -> None:
+        """This replica signs. `taken_from`: who let the lease run out, or the run of this replica before."""
+        self._standing_by = False
+        self._standby.set(0)
+        self._notes.pop("key", None)
+        self._keys("taken_over" if taken_from else "leased").inc()
+        logs.event(
+            logger, logging.INFO, "key.leased", account=lease.key.account_id, public_key=lease.key.public_key,
+            fence=lease.fence, taken_from=taken_from,
+        )  # fmt: skip
+
+    def key_lost(self, public_key: str, why: str) -> None:
+        """Nothing more is signed with it; its intents go back."""
+        self._keys("lost").inc()
+        logs.event(logger, logging.WARNING, "key.lost", public_key=public_key, why=why)
+
+    def stands_by(self, states: Sequence[KeyState]) -> None:
+        """No key is free: said once in the log, and in /readyz as long as it lasts."""
+        who = ", ".join(f"{state.key.public_key} by {state.holder}" for state in states[:8])
+        self._notes["key"] = f"standing by: each of {len(states)} access keys is held ({who})"
+        self._standby.set(1)
+        if not self._standing_by:
+            self._standing_by = True
+            logs.event(logger, logging.WARNING, "key.standing_by", keys=len(states), held=who)
+
+    def nonces_reserved(self, count: int) -> None:
+        self._nonces.inc(count)

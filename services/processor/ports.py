@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.common.domain.intent import IntentRecord
-from services.common.ports import EventLog, IntentMover, IntentReader, OverdueReader, Settler, WorkQueue
+from services.common.ports import (
+    EventLog,
+    IntentMover,
+    IntentReader,
+    KeyPool,
+    OverdueReader,
+    Settler,
+    WorkQueue,
+)
 
 
-class Store(IntentReader, IntentMover, WorkQueue, OverdueReader, Settler, EventLog, Protocol):
+class Store(IntentReader, IntentMover, WorkQueue, KeyPool, OverdueReader, Settler, EventLog, Protocol):
     """The part of the store a processor uses."""
 
 

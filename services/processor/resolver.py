@@ -61,7 +61,6 @@ class Resolver:
     clock: Clock
     observe: Observe
     patience: Patience
-    public_key: str
     _stuck: metrics.Family[Gauge] = field(init=False)
     _acts: metrics.Family[CounterMetric] = field(init=False)
 
@@ -204,7 +203,8 @@ class Resolver:
     async def _send(self, tx: SignedTransaction) -> str:
         try:
             async with asyncio.timeout(SEND_LIMIT):
-                if tx.public_key == self.public_key:
+                held = self.worker.keys.held
+                if held is not None and tx.public_key == held.signer.public_key:
                     answer = await self.lane.send(tx)
                 else:
                     answer = await self.chain.broadcast(tx.signed_bytes)

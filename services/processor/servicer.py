@@ -21,12 +21,14 @@ class ProcessorServicer(rpc.ProcessorServiceServicer):
         self._operator = operator
 
     async def GetWork(self, request: pb.GetWorkRequest, context: Context) -> pb.GetWorkResponse:
-        worker = self._worker
+        worker, held = self._worker, self._worker.keys.held
         return pb.GetWorkResponse(
             owner=worker.owner,
             claimed=worker.claimed,
-            signer_id=worker.signer.account_id,
-            public_key=worker.signer.public_key,
+            signer_id="" if held is None else held.signer.account_id,
+            public_key="" if held is None else held.signer.public_key,
+            key_fence=0 if held is None else held.ref.fence,
+            standing_by=held is None,
         )
 
     async def ListStuckIntents(

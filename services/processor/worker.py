@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from services.common.chain.port import Chain, Signer, TxState
+from services.common.chain.port import Chain, TxState
 from services.common.clock import Clock
 from services.common.domain.intent import IntentRecord, SignedTransaction
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import LeaseRef
 from services.common.errors import IntentError
+from services.processor.keys import HeldKey, KeyLost, Keys
 from services.processor.lane import Lane, LostIntent
 from services.processor.model import open_transactions
 from services.processor.observe import Vocabulary
@@ -45,10 +46,10 @@ class _Active:
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """`owner` names this replica in leases; after a restart it takes its own back at once."""
+    """Works as long as it holds a key of the pool, and in its name: whoever takes the key over takes its intents over
+    at once, under fresh fences, before it signs anything with it."""
 
-    owner: str
-    signer: Signer
+    keys: Keys
     store: Store
     chain: Chain
     lane: Lane
@@ -57,6 +58,8 @@ class Worker:
     observe: Vocabulary
     limits: Limits
     _active: dict[str, _Active] = field(default_factory=dict)
+    _unbegun: Sequence[IntentRecord] = ()
+    """Reclaimed, and nobody works on them yet."""
     _done: list[LeaseRef] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _releasing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,22 +70,40 @@ class Worker:
         """Intents under lease now."""
         return len(self._active)
 
+    @property
+    def owner(self) -> str:
+        """This replica's name in its key's lease."""
+        return self.keys.holder
+
     async def run(self) -> None:
-        """Until cancelled, or until a part of it failed; then every task is ended, every lease given back."""
+        """Until cancelled, or until a part of it failed. A key that is lost is followed by the next."""
+        while True:
+            key = await self.keys.acquire()
+            try:
+                await self._work_with(key)
+            except* KeyLost as lost:
+                self.observe.key_lost(key.signer.public_key, _first(lost))
+
+    async def _work_with(self, key: HeldKey) -> None:
+        """At the end every task is ended, every lease given back, the key's last."""
+        name = key.signer.public_key
         try:
-            reclaimed = await self._reclaim()
-            await self._start_lane(reclaimed)
             async with asyncio.TaskGroup() as parts:
-                for part in (self.lane.run, self._renew, self._release, self._watch):
+                parts.create_task(self._renew())
+                reclaimed = self._unbegun = await self._reclaim(name)
+                await self._start_lane(reclaimed, name)
+                for part in (self.lane.run, self._release, self._watch):
                     parts.create_task(part())
-                await self._resend(reclaimed)
+                await self._resend(reclaimed, name)
+                self._unbegun = []
                 for record in reclaimed:
                     self._begin(record)
-                await self._claim()
+                await self._claim(name)
         finally:
             with contextlib.suppress(TimeoutError, IntentError):
                 async with asyncio.timeout(DRAIN_RELEASE):
                     await self._stop()
+                    await self.keys.release()
 
     def wake(self) -> None:
         """Looks for due intents now."""
@@ -103,31 +124,32 @@ class Worker:
 
     # --- taking work ---
 
-    async def _reclaim(self) -> Sequence[IntentRecord]:
-        """What this owner held before: signed bytes of it set where the nonces go on."""
+    async def _reclaim(self, name: str) -> Sequence[IntentRecord]:
+        """What was held with this key before, by whomever: signed bytes of it set where the nonces go on."""
         pace = Pace()
         while True:
             try:
                 return await self.store.claim(
-                    self.owner, limit=MAX_CLAIM, lease_ms=self.limits.lease_ms, reclaim=True
+                    name, limit=MAX_CLAIM, lease_ms=self.limits.lease_ms, reclaim=True
                 )
             except IntentError as error:
                 await self._pause("reclaiming", error, pace)
 
-    async def _start_lane(self, reclaimed: Sequence[IntentRecord]) -> None:
-        floor = max((tx.nonce for tx in self._own(reclaimed)), default=0)
+    async def _start_lane(self, reclaimed: Sequence[IntentRecord], name: str) -> None:
+        floor = max((tx.nonce for tx in _signed_with(name, reclaimed)), default=0)
         pace = Pace()
         while True:
             try:
                 await self.lane.start(floor)
                 return
             except IntentError as error:
+                self.keys.unusable(error)
                 await self._pause("starting", error, pace)
 
-    async def _resend(self, reclaimed: Sequence[IntentRecord]) -> None:
+    async def _resend(self, reclaimed: Sequence[IntentRecord], name: str) -> None:
         """Bytes stored but perhaps never sent go out in order of nonce, before anything new is signed: sent in
         another order the lower ones would die."""
-        waiting = self._own(reclaimed)
+        waiting = _signed_with(name, reclaimed)
         answers = await asyncio.gather(
             *(self.chain.outcome(tx.hash, tx.signer_id) for tx in waiting), return_exceptions=True
         )
@@ -137,11 +159,7 @@ class Worker:
         ]  # fmt: skip
         await asyncio.gather(*(self.lane.send(tx) for tx in unknown))
 
-    def _own(self, records: Sequence[IntentRecord]) -> list[SignedTransaction]:
-        found = [tx for record in records for tx in open_transactions(record)]
-        return [tx for tx in found if tx.public_key == self.signer.public_key]
-
-    async def _claim(self) -> None:
+    async def _claim(self, name: str) -> None:
         pace = Pace()
         while True:
             self._wake.clear()
@@ -150,7 +168,7 @@ class Worker:
             self._more = room < self._least_room()
             if not self._more:
                 try:
-                    records = await self.store.claim(self.owner, limit=room, lease_ms=self.limits.lease_ms)
+                    records = await self.store.claim(name, limit=room, lease_ms=self.limits.lease_ms)
                 except IntentError as error:
                     await self._pause("claiming", error, pace)
                     continue
@@ -216,8 +234,13 @@ class Worker:
     # --- leases ---
 
     async def _renew(self) -> None:
+        """The key's lease first: without it the others are of no use."""
         while True:
             await self.clock.sleep(self.limits.lease_ms / 3000)
+            try:
+                await self.keys.renew()
+            except IntentError as error:
+                self.observe.waits("renewing the key", error, self.limits.lease_ms / 3000)
             leases = [LeaseRef(intent_id=key, fence=active.fence) for key, active in self._active.items()]
             for start in range(0, len(leases), MAX_CLAIM):
                 part = leases[start : start + MAX_CLAIM]
@@ -257,6 +280,12 @@ class Worker:
     async def _stop(self) -> None:
         tasks = [active.task for active in self._active.values() if active.task is not None]
         left = [LeaseRef(intent_id=key, fence=active.fence) for key, active in self._active.items()]
+        left += [
+            LeaseRef(intent_id=one.intent_id, fence=one.lease.fence)
+            for one in self._unbegun
+            if one.lease is not None
+        ]
+        self._unbegun = []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -278,3 +307,15 @@ class Worker:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _signed_with(public_key: str, records: Sequence[IntentRecord]) -> list[SignedTransaction]:
+    found = [tx for record in records for tx in open_transactions(record)]
+    return [tx for tx in found if tx.public_key == public_key]
+
+
+def _first(group: BaseExceptionGroup[KeyLost]) -> str:
+    one: BaseException = group
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return str(one)

@@ -348,8 +348,15 @@ def test_files_named_in_settings_are_mounted_from_secrets(rendered: Rendered) ->
 def test_each_processor_signs_with_a_key_of_its_own(rendered: Rendered) -> None:
     assert "processor" in rendered.of("StatefulSet")
     env = {one["name"]: one for one in rendered.container("processor")["env"]}
-    assert "pod-index" in env["SIGNER_KEY_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"]
+    # leased from one pool, by a name that a pod keeps; a pinned key would be everybody's
+    assert "SIGNER_KEY_INDEX" not in env
     assert env["PROCESSOR_OWNER"]["value"] == "$(POD_NAME)"
+    secrets = [
+        one["secret"]["secretName"]
+        for one in rendered.pods()["processor"]["spec"]["volumes"]
+        if "secret" in one
+    ]
+    assert secrets == ["intents-processor-keys"]
 
 
 def test_one_image_of_this_version(rendered: Rendered) -> None:

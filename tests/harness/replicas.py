@@ -76,7 +76,6 @@ async def replicas(folder: Path) -> AsyncIterator[Replicas]:
                 | {
                     "CHAIN_URL": first.chain_url,
                     "SIGNER_KEY_FILE": str(first.key_file),
-                    "SIGNER_KEY_INDEX": "1",
                 },
             },
         )

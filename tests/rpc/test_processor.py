@@ -105,6 +105,7 @@ async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
             chain_url=(f"http://{node.http}",),
             signer_key_file=key_file,
             signer_key_index=2,
+            processor_owner="p-0",
             **anywhere,
         )
         channel = await stack.enter_async_context(open_channel(store.rpc.address, settings=settings))
@@ -185,15 +186,17 @@ async def test_get_work_tells_who_signs_and_never_the_secret(suite: Suite) -> No
         assert app.rpc is not None
         async with grpc.aio.insecure_channel(app.rpc.address) as channel:
             stub = ProcessorServiceStub(channel)
-            work = await call(stub.GetWork, pb.GetWorkRequest())
+
+            async def at_work() -> Any:
+                work = await call(stub.GetWork, pb.GetWorkRequest())
+                return None if work.standing_by else work
+
+            work = await eventually(at_work)
             stuck = await call(stub.ListStuckIntents, pb.ListStuckIntentsRequest(page_size=1))
             assert (list(stuck.intents), stuck.next_page_token) == ([], "")
     key = json.loads(suite.settings.signer_key_file.read_text())[2]
-    assert (work.signer_id, work.public_key, work.owner) == (
-        "relayer.near",
-        key["public_key"],
-        key["public_key"],
-    )
+    assert (work.signer_id, work.public_key, work.owner) == ("relayer.near", key["public_key"], "p-0")
+    assert work.key_fence == 1
     assert key["private_key"] not in str(work)
 
 

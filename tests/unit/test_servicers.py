@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from intents.cache.v1 import cache_service_pb2 as cache_pb
 from intents.notifier.v1 import notifier_service_pb2 as notifier_pb
 from intents.processor.v1 import processor_service_pb2 as processor_pb
@@ -125,22 +123,12 @@ async def test_a_hint_reaches_the_notifier() -> None:
 
 async def test_the_processor_says_what_it_does_and_never_its_secret() -> None:
     signer = SimpleNamespace(account_id="relayer.near", public_key="ed25519:abc", secret="hunter2")
-    worker = SimpleNamespace(owner="p-0", claimed=3, signer=signer)
-    answer = await bridge(processor_pb, ProcessorServicer(worker)).unary(  # type: ignore[arg-type]
+    held = SimpleNamespace(signer=signer, ref=SimpleNamespace(fence=7))
+    worker = SimpleNamespace(owner="p-0", claimed=3, keys=SimpleNamespace(held=held))
+    answer = await bridge(processor_pb, ProcessorServicer(worker, Answers(None))).unary(  # type: ignore[arg-type]
         "GetWork", processor_pb.GetWorkRequest()
     )
     shown = answer.response
     assert (shown.owner, shown.claimed, shown.signer_id) == ("p-0", 3, "relayer.near")
+    assert (shown.public_key, shown.key_fence, shown.standing_by) == ("ed25519:abc", 7, False)
     assert b"hunter2" not in shown.SerializeToString()
-
-
-@pytest.mark.parametrize(
-    ("module", "servicer", "method", "request_"),
-    [
-        (processor_pb, ProcessorServicer, "RetryIntents", processor_pb.RetryIntentsRequest()),
-    ],
-    ids=["RetryIntents"],
-)
-async def test_what_is_not_built_says_so(module: Any, servicer: Any, method: str, request_: Any) -> None:
-    answer = await bridge(module, servicer(Answers(None))).unary(method, request_)
-    assert answer.code.name == "UNIMPLEMENTED" and answer.error.reason is Reason.NOT_IMPLEMENTED

@@ -19,13 +19,13 @@ BLOCK = b58encode(hashlib.sha256(b"block").digest())
 ANCHOR = AccessKey(nonce=6, block_hash=BLOCK, block_height=42)
 
 
-def credentials(**changed: object) -> dict[str, object]:
-    key = SigningKey(SEED)
+def credentials(*, seed: bytes = SEED, **changed: object) -> dict[str, object]:
+    key = SigningKey(seed)
     public = bytes(key.verify_key)
     return {
         "account_id": "relayer.near",
         "public_key": format_key(public),
-        "private_key": format_key(SEED + public),
+        "private_key": format_key(seed + public),
         **changed,
     }
 
@@ -116,3 +116,41 @@ def test_a_bad_key_file_is_named_with_what_is_wrong(tmp_path: Path, content: obj
 def test_a_missing_key_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="No such file"):
         KeyFileSigner.load(tmp_path / "none.json")
+
+
+def test_a_pool_is_read_from_files_and_variables_in_their_order(tmp_path: Path) -> None:
+    texts = [json.dumps(credentials(seed=bytes([n]) * 32)) for n in (1, 2, 3)]
+    first, second = tmp_path / "one.json", tmp_path / "two.json"
+    first.write_text(f"[{texts[0]}, {texts[1]}]")
+    second.write_text(texts[2])
+    pool = KeyFileSigner.load_all([str(first), "env:KEY"], {"KEY": texts[2]})
+    assert [one.public_key for one in pool] == [
+        KeyFileSigner("relayer.near", bytes([n]) * 32).public_key for n in (1, 2, 3)
+    ]
+    assert KeyFileSigner.load_all([str(second)], {})[0].public_key == pool[2].public_key
+
+
+@pytest.mark.parametrize(
+    ("reference", "value", "said"),
+    [
+        ("env:KEY", None, "env:KEY: there is no such variable"),
+        ("env:KEY", "  ", "env:KEY: there is no such variable"),
+        ("env:KEY", "ed25519:hunter2", "env:KEY: not JSON"),
+        ("env:KEY", "[" * 60_000, "env:KEY: not JSON"),
+        ("env:KEY", '{"account_id": "a.near", "private_key": "ed25519:hunter2"}', "private_key is not"),
+        ("env:KEY", " " * 70_000 + "{", "larger than a key file is"),
+        ("none.json", None, "none.json: No such file"),
+    ],
+)
+def test_a_reference_that_gives_no_key_is_named_and_its_secret_is_not(
+    reference: str, value: str | None, said: str
+) -> None:
+    with pytest.raises(KeyFileError) as refused:
+        KeyFileSigner.load_all([reference], {} if value is None else {"KEY": value})
+    assert said in str(refused.value) and "hunter2" not in str(refused.value)
+
+
+def test_a_key_that_is_in_the_pool_twice_is_refused(tmp_path: Path) -> None:
+    text = json.dumps(credentials())
+    with pytest.raises(KeyFileError, match="is there twice"):
+        KeyFileSigner.load_all(["env:A", "env:B"], {"A": text, "B": text})

@@ -157,11 +157,12 @@ class Stage:
         gate: Gate | None = None,
         *,
         key: int | Signer = 0,
+        pool: int = 0,
         chain: Chain | None = None,
         **settings: Any,
     ) -> AsyncIterator[Worker]:
-        """A processor at work."""
-        async with self.assembled(gate, key=key, chain=chain, **settings) as made:
+        """A processor at work, with one key or with a pool of that many."""
+        async with self.assembled(gate, key=key, pool=pool, chain=chain, **settings) as made:
             yield made.worker
 
     @asynccontextmanager
@@ -170,8 +171,10 @@ class Stage:
         gate: Gate | None = None,
         *,
         key: int | Signer = 0,
+        pool: int = 0,
         chain: Chain | None = None,
         webhook: Webhook | None = None,
+        observe: Observe | None = None,
         **settings: Any,
     ) -> AsyncIterator[Assembled]:
         """A processor at work, with all its parts."""
@@ -182,9 +185,10 @@ class Stage:
             store=Killing(self.store, gate, "store"),
             validator=Killing(self.validator, gate, "validator"),  # type: ignore[arg-type]
             chain=Killing(chain or self.chain, gate, "chain"),  # type: ignore[arg-type]
-            signer=signer(key) if isinstance(key, int) else key,
+            signers=[signer(n) for n in range(pool)] or [signer(key) if isinstance(key, int) else key],
+            holder=f"replica-{key}" if isinstance(key, int) else key.public_key,
             clock=self.clock,
-            observe=Observe(service="processor", registry=new_registry(process=False)),
+            observe=observe or Observe(service="processor", registry=new_registry(process=False)),
             webhook=webhook,
         )
         tasks = [asyncio.create_task(part()) for part in (made.worker.run, *made.beside)]

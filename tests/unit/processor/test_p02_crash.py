@@ -119,10 +119,16 @@ async def test_p02_a_processor_that_lost_its_lease_writes_nothing(tmp_path: Path
     """Its lease taken over in the middle, it drops the intent and leaves the other's writes alone."""
     async with stage(tmp_path) as play:
         (intent_id,) = await play.accept()
-        play.chain.away = 10**9
+        name = await play.chain.network()
         gate = Gate()
+
+        async def known() -> str:
+            return name
+
+        play.chain.network = known  # type: ignore[method-assign]
+        play.chain.away = 10**9
         async with play.processor(gate) as worker:
-            await eventually(lambda: "chain.network" in gate.calls)
+            await eventually(lambda: "chain.access_key" in gate.calls)
             play.clock.advance(seconds=40)
             taken = await play.store.claim("thief", limit=10, lease_ms=3_600_000)
             fences = [record.lease.fence for record in taken if record.lease is not None]

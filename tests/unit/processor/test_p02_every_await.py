@@ -27,7 +27,8 @@ async def processor(play: Stage, life: Life, *, key: int = 0) -> AsyncIterator[N
         store=life.port(play.store),
         validator=life.port(play.validator),
         chain=life.port(play.chain),
-        signer=signer(key),
+        signers=[signer(key)],
+        holder=f"replica-{key}",
         clock=play.clock,
         observe=Observe(service="processor", registry=new_registry(process=False)),
     )

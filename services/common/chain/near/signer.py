@@ -1,6 +1,7 @@
 """The Signer port over a NEAR credentials file."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,24 +33,34 @@ class KeyFileSigner:
 
         `private_key` (or `secret_key`) is "ed25519:<base58 of 64 bytes>", seed then public key. Raises KeyFileError.
         """
-        try:
-            with path.open("rb") as file:
-                raw = file.read(_MAX_FILE + 1)
-        except OSError as error:
-            raise KeyFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
-        if len(raw) > _MAX_FILE:
-            raise KeyFileError(f"{path}: larger than a key file is")
-        try:
-            value = json.loads(raw)
-        except ValueError:
-            raise KeyFileError(f"{path}: not JSON") from None
-        entries = value if isinstance(value, list) else [value]
+        entries = _entries(str(path), _read(path))
         if not 0 <= index < len(entries):
             raise KeyFileError(f"{path}: has {len(entries)} key(s), number {index} was asked for")
-        return cls._from_entry(path, entries[index])
+        return cls._from_entry(str(path), entries[index])
 
     @classmethod
-    def _from_entry(cls, path: Path, entry: object) -> "KeyFileSigner":
+    def load_all(cls, references: Sequence[str], environ: Mapping[str, str]) -> list["KeyFileSigner"]:
+        """All keys of all references: paths of key files, or `env:NAME` for a variable that holds what such a file
+        holds. In their order, each once. Raises KeyFileError."""
+        signers: list[KeyFileSigner] = []
+        for reference in references:
+            kind, _, name = reference.partition(":")
+            if kind != "env":
+                raw = _read(Path(reference))
+            elif environ.get(name, "").strip():
+                raw = environ[name].encode("utf-8", "surrogateescape")
+            else:
+                raise KeyFileError(f"{reference}: there is no such variable, or nothing in it")
+            signers += [cls._from_entry(reference, entry) for entry in _entries(reference, raw)]
+        seen: set[tuple[str, str]] = set()
+        for one in signers:
+            if (one.account_id, one.public_key) in seen:
+                raise KeyFileError(f"{one.public_key} of {one.account_id} is there twice")
+            seen.add((one.account_id, one.public_key))
+        return signers
+
+    @classmethod
+    def _from_entry(cls, path: str, entry: object) -> "KeyFileSigner":
         if not isinstance(entry, dict):
             raise KeyFileError(f"{path}: not a JSON object with account_id, public_key, private_key")
         account, secret = entry.get("account_id"), entry.get("private_key", entry.get("secret_key"))
@@ -80,3 +91,21 @@ class KeyFileSigner:
 
     def __repr__(self) -> str:
         return f"KeyFileSigner({self._account_id}, {self._public_key})"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+def _entries(where: str, raw: bytes) -> list[object]:
+    if len(raw) > _MAX_FILE:
+        raise KeyFileError(f"{where}: larger than a key file is")
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise KeyFileError(f"{where}: not JSON") from None
+    return value if isinstance(value, list) else [value]
