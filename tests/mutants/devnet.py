@@ -48,6 +48,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/rpc/test_devnet_following.py::test_a_follower_of_optimistic_blocks_sees_them_replaced",),
     ),
     without(
+        "devnet", "a-callback-pays-twice", "services.devnet.node.host",
+        ("        self.reserved += bought\n", "        self.reserved += gas\n"),
+        tests=("tests/unit/devnet/test_gas.py::test_what_a_callback_did_not_need_comes_back_too",),
+    ),
+    without(
         "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
         ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
         tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),

@@ -42,12 +42,12 @@ async def effects(client: Client, intent_id: str) -> Any:
 async def test_a_second_relayer_does_the_same_and_it_happens_once(still: Client) -> None:
     await send(still, await still.verify("two-1"))
     rival = await act(still, "verify", intent_id="two-1")
-    await blocks(still, 4)
+    await blocks(still, 5)
     assert "SuccessValue" in (await outcome(still, rival))["status"]
     for _ in range(2):
         await act(still, "solve", intent_id="two-1", solver_account="solver.near")
     await act(still, "solve", intent_id="two-1", solver_account="solver.near", by="alice.near")
-    await blocks(still, 6)
+    await blocks(still, 8)
     found = await effects(still, "two-1")
     assert found["steps"] == ONCE
     assert found["calls"]["verify_signed_intent"] == {"succeeded": 2, "failed": 0}
@@ -58,7 +58,7 @@ async def test_another_solvers_fill(still: Client) -> None:
     await send(still, await still.verify("fill-1"))
     await blocks(still, 3)
     filled = await act(still, "solve", intent_id="fill-1", solver_account="rival-solver.near")
-    await blocks(still, 6)
+    await blocks(still, 8)
     assert "SuccessValue" in (await outcome(still, filled))["status"]
     assert (await effects(still, "fill-1"))["steps"] == ONCE
 
@@ -77,7 +77,7 @@ async def test_the_owner_takes_it_away(still: Client) -> None:
 async def test_a_wallet_verifies_its_own(still: Client) -> None:
     user = User(key("devnet", "alice.near"), "alice.near")
     mine = await act(still, "wallet_verify", intent=user.intent("wallet-1"))
-    await blocks(still, 4)
+    await blocks(still, 5)
     assert "SuccessValue" in (await outcome(still, mine, "alice.near"))["status"]
     assert (await effects(still, "wallet-1"))["calls"] == {"verify_intent": {"succeeded": 1, "failed": 0}}
 
@@ -87,17 +87,17 @@ async def test_a_rival_races_whatever_the_relayer_sends(still: Client) -> None:
     signed = await still.verify("race-1")
     for _ in range(3):
         await send(still, signed)
-    await blocks(still, 4)
+    await blocks(still, 5)
     found = await effects(still, "race-1")
     assert (found["steps"]["verify"], found["calls"]["verify_signed_intent"]["succeeded"]) == (1, 2)
 
 
 async def test_any_call_by_an_account_of_genesis(still: Client) -> None:
     paused = await act(still, "call", by="owner.near", method="pause", args={})
-    await blocks(still, 4)
+    await blocks(still, 5)
     assert "SuccessValue" in (await outcome(still, paused, "owner.near"))["status"]
     refused = await act(still, "call", by="bob.near", method="unpause", args={}, receiver="verifier.near")
-    await blocks(still, 4)
+    await blocks(still, 5)
     assert "Failure" in (await outcome(still, refused))["status"]
 
 
@@ -125,7 +125,7 @@ async def test_a_call_that_could_not_be_sent_is_refused_as_any(still: Client) ->
     told = await still.error("devnet_act_call", {"by": "bob.near", "method": "x", "args": {}, "gas": 2**63})
     assert "TotalPrepaidGasExceeded" in str(told["data"])
     first = await act(still, "call", by="bob.near", method="pause", args={})
-    await blocks(still, 4)
+    await blocks(still, 5)
     assert "Failure" in (await outcome(still, first))["status"], (
         "its nonce was not used up by what was refused"
     )

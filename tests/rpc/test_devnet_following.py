@@ -34,7 +34,7 @@ async def through(client: Client, intent_id: str) -> None:
     action = call_action("verify_and_solve", {"intent": intent, "solver_account": "solver.near"})
     signed = client.relayer.sign("verifier.near", [action], await client.head())
     await client.call("send_tx", {"signed_tx_base64": encoded(signed), "wait_until": "NONE"})
-    await blocks(client, 6)
+    await blocks(client, 8)
 
 
 async def get(client: Client, path: str) -> Any:

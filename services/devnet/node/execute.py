@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from orjson import dumps, loads
 
-from services.devnet.node.host import child_id, receipt_view
+from services.devnet.node.receipts import child_id, receipt_view
 from services.devnet.node.records import TxRecord
 from services.devnet.node.runtime import Json, Moment, Runtime, outcome_view
 from services.devnet.node.state import Overlay

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.devnet.contracts.port import OutOfGas, Panic
-from services.devnet.node.keys import b58encode, is_account_id, sha256
+from services.devnet.node.gas import ACTION_GAS
+from services.devnet.node.keys import is_account_id
+from services.devnet.node.receipts import child_id, receipt_view
 from services.devnet.node.state import Overlay
 
 READ_GAS: Final = 56_356_845_750
@@ -15,11 +17,6 @@ LOG_GAS: Final = 3_543_313_050
 PROMISE_GAS: Final = 1_120_000_000_000
 MAX_LOGS: Final = 100
 MAX_LOG_BYTES: Final = 16_384
-
-
-def child_id(parent: str, index: int) -> str:
-    """The id of the `index`-th receipt or data that `parent` makes: fixed by its origin."""
-    return b58encode(sha256(parent.encode() + index.to_bytes(8, "little")))
 
 
 @dataclass(slots=True)
@@ -43,22 +40,6 @@ class Promised:
             self.id, predecessor, self.receiver, signer, signer_key, gas_price,
             [{"FunctionCall": call}], self.inputs, self.outputs,
         )  # fmt: skip
-
-
-def receipt_view(
-    receipt_id: str, predecessor: str, receiver: str, signer: str, signer_key: str, gas_price: int,
-    actions: list[Any], inputs: list[str], outputs: list[dict[str, str]],
-) -> dict[str, Any]:  # fmt: skip
-    """NEAR's ReceiptView of an action receipt."""
-    action = {
-        "signer_id": signer, "signer_public_key": signer_key, "gas_price": str(gas_price),
-        "actions": actions, "input_data_ids": inputs, "output_data_receivers": outputs,
-        "is_promise_yield": False, "refund_to": None,
-    }  # fmt: skip
-    return {
-        "predecessor_id": predecessor, "receiver_id": receiver, "receipt_id": receipt_id,
-        "receipt": {"Action": action}, "priority": 0,
-    }  # fmt: skip
 
 
 class CallHost:
@@ -130,10 +111,11 @@ class CallHost:
         if not is_account_id(account_id):
             raise Panic(f"{account_id} is not an account id")
         self.burn(PROMISE_GAS)
-        if self.burnt + self.reserved + gas > self._gas:
+        bought = gas + ACTION_GAS
+        if self.burnt + self.reserved + bought > self._gas:
             self.burnt = self._gas - self.reserved
             raise OutOfGas
-        self.reserved += gas
+        self.reserved += bought
         made = Promised(self.next_id(), account_id, method, args, gas)
         if after is not None:
             data_id = self.next_id()

@@ -15,7 +15,7 @@ from services.devnet.node.troubles import Troubles
 from services.devnet.node.validate import InvalidTransaction
 
 MAX_TXS: Final = 200
-MAX_RECEIPTS: Final = 400
+MAX_RECEIPTS: Final = 800
 """Per block; what is left waits for the next one."""
 Due = list[tuple[str, bytes]]
 """Queue entries of receipts and data: key and JSON, in order."""

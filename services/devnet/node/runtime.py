@@ -6,14 +6,12 @@ from typing import Any, Final
 
 from services.devnet.contracts.port import Engine, MethodNotFound, OutOfGas, Panic
 from services.devnet.node.counting import count_receipt
-from services.devnet.node.host import CallHost, child_id, receipt_view
+from services.devnet.node.gas import ACTION_GAS, refunds
+from services.devnet.node.host import CallHost
 from services.devnet.node.keys import is_implicit
 from services.devnet.node.state import Overlay, get_json, pay, set_json
 from services.devnet.node.troubles import OUT_OF_GAS, NoTroubles, Troubles
 
-ACTION_GAS: Final = 223_182_562_500
-SEND_GAS: Final = 308_066_207_802
-ARGUMENT_GAS: Final = 2_235_934
 VIEW_GAS: Final = 300 * 10**12
 Json = dict[str, Any]
 
@@ -63,12 +61,6 @@ def outcome_view(
     }  # fmt: skip
 
 
-def conversion_gas(actions: list[Any]) -> int:
-    """What turning a transaction of these actions (views) into a receipt burns."""
-    size = sum(len(action["FunctionCall"]["args"]) * 3 // 4 for action in actions if "FunctionCall" in action)
-    return SEND_GAS + ARGUMENT_GAS * size
-
-
 class Runtime:
     """Applies receipts. `gas_price` is yoctoNEAR per gas."""
 
@@ -92,7 +84,7 @@ class Runtime:
                     raise ActionFailed({"index": index, "kind": failure.kind}) from None
         except ActionFailed as failure:
             status = {"Failure": {"ActionError": failure.kind}}
-            made = self._refund(receipt, run)
+            made = refunds(receipt, burnt=run.gas, passed_on=0, failed=True, price=self._price)
             data = [self._data(receipt, out, None) for out in body["output_data_receivers"]]
             count_receipt(state, body["actions"], (), failed=True)
         else:
@@ -113,33 +105,16 @@ class Runtime:
                 )
                 for promised in run.promises
             ]
+            made += refunds(receipt, burnt=run.gas, passed_on=run.reserved, failed=False, price=self._price)
             count_receipt(state, body["actions"], run.logs, failed=False)
-        if receipt["predecessor_id"] != "system":
-            pay(state, body["signer_id"], -run.gas * self._price)
         outcome = outcome_view(
             moment, receipt["receipt_id"], receipt["receiver_id"], status, logs=run.logs,
-            receipt_ids=[child["receipt_id"] for child in made], gas=run.gas, gas_price=self._price,
+            receipt_ids=[child["receipt_id"] for child in made], gas=run.gas, gas_price=int(body["gas_price"]),
         )  # fmt: skip
         return Ran(outcome=outcome, receipts=made, data=data, gas=run.gas, written=written)
 
     def _data(self, receipt: Json, out: Json, value: str | None) -> Json:
         return {"data_id": out["data_id"], "receiver_id": out["receiver_id"], "data": value}
-
-    def _refund(self, receipt: Json, run: "_Run") -> list[Json]:
-        """The deposits of a failed receipt go back to whoever sent it."""
-        body = receipt["receipt"]["Action"]
-        total = sum(
-            int(next(iter(action.values()))["deposit"])
-            for action in body["actions"]
-            if isinstance(action, dict) and ("FunctionCall" in action or "Transfer" in action)
-        )
-        if total == 0 or receipt["predecessor_id"] == "system":
-            return []
-        refund = receipt_view(
-            child_id(receipt["receipt_id"], 0), "system", receipt["predecessor_id"], body["signer_id"],
-            body["signer_public_key"], self._price, [{"Transfer": {"deposit": str(total)}}], [], [],
-        )  # fmt: skip
-        return [refund]
 
     def view(
         self, state: Overlay, account_id: str, method: str, args: bytes, moment: Moment
@@ -177,6 +152,7 @@ class _Run:
     ) -> None:  # fmt: skip
         self.state = state
         self.gas = ACTION_GAS
+        self.reserved = 0
         self.logs: list[str] = []
         self.promises: list[Any] = []
         self.value: bytes | int = b""
@@ -270,6 +246,7 @@ class _Run:
             raise ActionFailed(_execution(OUT_OF_GAS)) from None
         finally:
             self.gas += host.burnt
+            self.reserved += host.reserved
             self.logs.extend(host.logs)
         if isinstance(self.value, int):
             self.value += len(self.promises)

@@ -5,8 +5,8 @@ from typing import Final
 
 from orjson import loads
 
+from services.devnet.node.gas import bought, conversion_gas
 from services.devnet.node.keys import is_account_id
-from services.devnet.node.runtime import conversion_gas
 from services.devnet.node.state import Overlay, Reading, balance, get_json, pay, set_json
 from services.devnet.node.transaction import FunctionCall, SignedTransaction, Transfer
 
@@ -25,9 +25,9 @@ class InvalidTransaction(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """yoctoNEAR: what the signer must have, and what is taken when the transaction is converted."""
+    """`taken`: yoctoNEAR, deposits and all gas that is bought, when the transaction is converted; `gas` that
+    converting burns."""
 
-    needed: int
     taken: int
     gas: int
 
@@ -74,8 +74,8 @@ def check_state(tx: SignedTransaction, state: Reading, height: int, gas_price: i
     _check_permission(tx, access["permission"])
     cost = _cost(tx, gas_price)
     held = balance(state, tx.signer_id) or 0
-    if held < cost.needed:
-        lack = {"signer_id": tx.signer_id, "balance": str(held), "cost": str(cost.needed)}
+    if held < cost.taken:
+        lack = {"signer_id": tx.signer_id, "balance": str(held), "cost": str(cost.taken)}
         raise InvalidTransaction({"NotEnoughBalance": lack})
     return cost
 
@@ -100,11 +100,11 @@ def _check_permission(tx: SignedTransaction, permission: object) -> None:
 
 def _cost(tx: SignedTransaction, gas_price: int) -> Cost:
     deposits = sum(action.deposit for action in tx.actions if isinstance(action, FunctionCall | Transfer))
-    prepaid = sum(action.gas for action in tx.actions if isinstance(action, FunctionCall))
-    gas = conversion_gas([action.view() for action in tx.actions if isinstance(action, FunctionCall)])
+    calls = [action.view() for action in tx.actions if isinstance(action, FunctionCall)]
+    gas = conversion_gas(calls)
     if deposits >= U128:
         raise InvalidTransaction("CostOverflow")
-    return Cost(deposits + (prepaid + gas) * gas_price, deposits + gas * gas_price, gas)
+    return Cost(deposits + (bought(calls) + gas) * gas_price, gas)
 
 
 def charge(tx: SignedTransaction, state: Overlay, cost: Cost) -> None:

@@ -56,7 +56,7 @@ class Bench:
         await self.rpc("send_tx", signed_tx_base64=encoded(signed), wait_until="NONE")
         return tx_hash(signed)
 
-    async def result(self, sender: Sender, wanted: str, blocks: int = 6) -> Any:
+    async def result(self, sender: Sender, wanted: str, blocks: int = 8) -> Any:
         await self.blocks(blocks)
         asked = {"tx_hash": wanted, "sender_account_id": sender.account_id, "wait_until": "FINAL"}
         return await self.rpc("EXPERIMENTAL_tx_status", **asked)

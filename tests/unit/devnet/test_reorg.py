@@ -82,7 +82,7 @@ async def test_lost_ones_are_unknown_and_can_be_sent_again(bench: Bench, user: U
     await bench.blocks(3)
     assert (await refusal(look(bench, wanted))).cause == "UNKNOWN_TRANSACTION"
     await put(bench, signed)
-    await bench.blocks(4)
+    await bench.blocks(5)
     assert (await look(bench, wanted))["final_execution_status"] == "FINAL"
     assert await verifications(bench, "lost-1") == 1
 
@@ -97,7 +97,7 @@ async def test_a_reorg_between_receipts_takes_back_only_what_is_after_it(bench: 
     await bench.rpc("devnet_fault_add", fault="solver_fail", count=1)
     await bench.rpc("devnet_reorg", blocks=2)
     done = await bench.result(bench.relayer, wanted)
-    assert [len(done[part]) for part in ("receipts", "receipts_outcome")] == [3, 3]
+    assert [len(done[part]) for part in ("receipts", "receipts_outcome")] == [6, 6]
     assert await bench.status("half-1") == "verified", "another branch, another end"
     found = (await bench.rpc("devnet_effects", intent_ids=["half-1"]))["intents"]["half-1"]["steps"]
     assert (found["solve"], found["transfer"], found["put_back"]) == (0, 0, 1)

@@ -39,7 +39,7 @@ async def test_a_chain_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert await bench.status("stay-1") == "executing"
         done = await bench.result(bench.relayer, wanted)
         assert done["final_execution_status"] == "FINAL"
-        assert [len(done[part]) for part in ("receipts", "receipts_outcome")] == [3, 3]
+        assert [len(done[part]) for part in ("receipts", "receipts_outcome")] == [6, 6]
         assert await bench.status("stay-1") == "completed"
         bench.relayer.nonce = nonce
         assert await bench.call("verify_signed_intent", bench.signed(user, intent)) is True
