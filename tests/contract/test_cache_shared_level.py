@@ -150,7 +150,7 @@ GOOD = {"status": "verified", "version": 3, "principal": "alice", "readAt": 1}
         (json.dumps(GOOD | {"schema": 2}), "schema"),
         (json.dumps(GOOD | {"schema": None}), "schema"),
         (json.dumps(GOOD) + " " * MAX_BYTES, "size"),
-        (b"x" * 50_000_000, "size"),
+        (b"x" * 2_000_000, "size"),
         (None, "json"),
     ],
     ids=lambda value: (

@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.soak import nemesis
+from tests.soak import cache_redis, nemesis
 from tests.soak.store import kill, server
 
-SOAKS: Final[dict[str, Any]] = {"nemesis": nemesis, "store-kill": kill, "store-server": server}
+SOAKS: Final[dict[str, Any]] = {
+    "nemesis": nemesis,
+    "store-kill": kill,
+    "store-server": server,
+    "cache-redis": cache_redis,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,7 +25,12 @@ def test_without_a_name_they_are_listed() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["nemesis", "store-kill", "store-server"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "nemesis",
+        "store-kill",
+        "store-server",
+        "cache-redis",
+    ]
 
 
 def test_a_seed_says_what_happens_when() -> None:
