@@ -69,8 +69,11 @@ class Flights(Generic[K, V]):
             self._join(key, None if not_before is None else not_before[index])
             for index, key in enumerate(keys)
         ]
-        pending = {flight.landed for flight in flights if not flight.landed.done()}
-        if pending:
+        if len(flights) == 1:
+            if not flights[0].landed.done():
+                # half the cost of a wait for a set; whoever goes away cancels no load here either
+                await asyncio.shield(flights[0].landed)
+        elif pending := {flight.landed for flight in flights if not flight.landed.done()}:
             await asyncio.wait(pending)
         return [(flight.landed.result(), flight.begun) for flight in flights]
 

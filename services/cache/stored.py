@@ -12,6 +12,7 @@ MAX_BYTES: Final = 4096
 """Longest value read or written; one of ours has about a hundred."""
 SCHEMA: Final = 1
 """What values mean. One that is written for a later `schema` is not for us to read."""
+_decode: Final = json.JSONDecoder().decode
 _WORDS: Final = {status.value: status for status in Status}
 
 
@@ -49,7 +50,7 @@ def from_json(intent_id: str, raw: bytes | str) -> Entry:
     if len(raw) > MAX_BYTES:
         raise Unreadable("size")
     try:
-        value = json.loads(raw)
+        value = _decode(raw if isinstance(raw, str) else raw.decode())
     except (ValueError, RecursionError):
         raise Unreadable("json") from None
     if not isinstance(value, dict):
