@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from bench.cache.run import run as cache
 from bench.edge.run import run as edge
 from bench.frame import BenchError, Options, Report
 from bench.store.run import PARTS
@@ -14,6 +15,7 @@ from bench.store.run import run as store
 from bench.validator.run import run as validator
 
 BENCHES: Final[dict[str, Callable[[Options], Report]]] = {
+    "cache": cache,
     "edge": edge,
     "store": store,
     "validator": validator,
