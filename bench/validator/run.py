@@ -23,6 +23,7 @@ from services.validator.prepare import prepare
 from services.validator.rules import TABLE
 from services.validator.service import Validator
 from services.validator.signatures import check, check_all
+from services.validator.standards.keys import implicit_account, read_key
 from services.validator.walk import Brisk
 from tests.harness.signing import to_domain
 from tests.harness.standards import StandardWallet
@@ -74,6 +75,13 @@ def run(options: Options) -> Report:
             )
             if standard == STANDARDS[0]:
                 beside = _beside(spent)
+            if standard in SPREAD:
+                beside.append(
+                    Row(
+                        name=f"the same with keys that were never seen before, {standard}",
+                        measured=median_ratio(spent["strangers"], spent["bare"]),
+                    )
+                )
             if standard in SPREAD:
                 progress(f"validator: {standard} over two cores")
                 beside.append(_spread(runner, standard, rounds))
@@ -130,9 +138,17 @@ def _measure(runner: asyncio.Runner, standard: str, rounds: int, batches: int) -
         for function, given in bare:
             function(*given)
 
+    checked = validate(submissions, valid=True)
+
+    def strangers() -> None:
+        read_key.cache_clear()
+        implicit_account.cache_clear()
+        checked()
+
     sides: dict[str, Callable[[], None]] = {
         "bare": check_bare,
-        "checked": validate(submissions, valid=True),
+        "checked": checked,
+        "strangers": strangers,
         "refused": validate(wrong, valid=False),
         "explained": validate(submissions, valid=True, explain=True),
         "rules": rules,

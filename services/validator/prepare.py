@@ -8,8 +8,7 @@ from services.validator.message import MAX_MESSAGE_BYTES, MessageError, SignedMe
 from services.validator.messages.model import Reading
 from services.validator.model import Case, Reach
 from services.validator.standards import TABLE, webauthn
-from services.validator.standards.keys import KEY_BYTES, SIGNATURE_BYTES
-from services.validator.standards.keys import read as read_typed
+from services.validator.standards.keys import read_key, read_signature
 from services.validator.standards.standard import Standard
 
 
@@ -72,12 +71,12 @@ def _read_proof(case: Case, signed: SignedData, standard: Standard) -> None:
     case.standard = standard
     case.form_fault = standard.form(signed)
     try:
-        case.signature = read_typed(signed.signature, SIGNATURE_BYTES, standard.curves)
+        case.signature = read_signature(signed.signature, standard.curves)
     except ValueError as error:
         case.signature_fault = str(error)
     if not standard.recovers:
         try:
-            case.key = read_typed(signed.public_key, KEY_BYTES, standard.curves)
+            case.key = read_key(signed.public_key, standard.curves)
         except ValueError as error:
             case.key_fault = str(error)
     if case.form_fault:

@@ -119,29 +119,29 @@ class Validator:
                 Thorough(messages, full=full, explain=explain),
             )
         now_ns = self._clock.now_ns()
-        verdicts = [item if isinstance(item, Verdict) else self._case(*item, now_ns) for item in items]
-        secure = [one for one in verdicts if isinstance(one, Case) and _of(walks, one).plain(one)]
+        begun = [item if isinstance(item, Verdict) else self._begun(item, now_ns, walks) for item in items]
+        secure = [one for one in begun if not isinstance(one, Verdict) and one[1].plain(one[0])]
         if secure:
-            await self._secure(secure, walks)
+            await self._secure(secure)
         made = [
-            self._conclude(one, _of(walks, one)) if isinstance(one, Case) else self._unread(one, explain)
-            for one in verdicts
+            self._unread(one, explain) if isinstance(one, Verdict) else self._conclude(*one) for one in begun
         ]
         if self._vocabulary is not None:
             for verdict in made:
                 self._vocabulary.judged(verdict)
-            for case in secure:
+            for case, _ in secure:
                 for rule in case.unapplied:
                     self._vocabulary.not_applied(rule)
         return made
 
-    def _case(self, submission: Submission, stored: bool, now_ns: int) -> Case:
+    def _begun(self, item: tuple[Submission, bool], now_ns: int, walks: Walks) -> tuple[Case, Brisk]:
+        submission, stored = item
         intent, reading = plain_of(submission), None
         if submission.intent is None and submission.signed_data is not None:
             reading = read(submission.signed_data, self.book.messages)
             if reading.payload is not None:
                 intent = replace(intent, user_account=reading.payload.signer_id)
-        return Case(
+        case = Case(
             intent=intent,
             signed=submission.signed_data,
             book=self.book,
@@ -150,23 +150,27 @@ class Validator:
             prices=self.prices,
             reading=reading,
         )
+        plain, messages = walks
+        return case, plain if reading is None else messages
 
-    async def _secure(self, cases: Sequence[Case], walks: Walks) -> None:
-        for case in cases:
+    async def _secure(self, cases: Sequence[tuple[Case, Brisk]]) -> None:
+        for case, _ in cases:
             prepare(case)
-        await check_all([case for case in cases if case.provable])
-        for case in cases:
-            case.asked = _of(walks, case).wanted(case)
-        answers = await self._ask({view: None for case in cases for view in case.asked.values()})
-        for case in cases:
+        await check_all([case for case, _ in cases if case.provable])
+        views: dict[ChainView, None] = {}
+        for case, walk in cases:
+            case.asked = walk.wanted(case)
+            views.update(dict.fromkeys(case.asked.values()))
+        answers = await self._ask(views)
+        for case, walk in cases:
             case.answers = {rule: answers.get(view) for rule, view in case.asked.items()}
-        await self._ask_again(cases, walks)
-        for case in cases:
-            _of(walks, case).secure(case)
+        await self._ask_again(cases)
+        for case, walk in cases:
+            walk.secure(case)
 
-    async def _ask_again(self, cases: Sequence[Case], walks: Walks) -> None:
+    async def _ask_again(self, cases: Sequence[tuple[Case, Brisk]]) -> None:
         """Where an answer leaves a doubt; seldom, so that most calls ask the chain once."""
-        doubts = [(case, asked) for case in cases if (asked := _of(walks, case).doubted(case))]
+        doubts = [(case, asked) for case, walk in cases if (asked := walk.doubted(case))]
         if not doubts:
             return
         answers = await self._ask({view: None for _, asked in doubts for view in asked.values()})
@@ -219,8 +223,3 @@ class Validator:
 
 _KINDS: Final[Mapping[type, type]] = {BalanceOf: int, CurrentSalt: bytes, Simulation: str}
 """What a view is answered by; any other a bool. An answer of another kind is none."""
-
-
-def _of(walks: Walks, case: Case) -> Brisk:
-    plain, messages = walks
-    return plain if case.reading is None else messages

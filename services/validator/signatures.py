@@ -37,6 +37,7 @@ async def check_all(cases: Sequence[Case]) -> None:
     parts = [cases[start : start + size] for start in range(0, len(cases), size)]
     stop = threading.Event()
     try:
-        await asyncio.gather(*(asyncio.to_thread(check, part, stop) for part in parts))
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(None, check, part, stop) for part in parts))
     finally:
         stop.set()

@@ -29,19 +29,16 @@ class Brisk:
         asked: dict[str, ChainView] = {}
         unsigned = case.signed is None and not case.book.signature_required
         if unsigned or (case.proven and case.reach is Reach.MESSAGE):
-            for rule in self._table.asking:
-                fits = rule.needs <= case.reach and self._fits(case, rule)
-                view = rule.view(case) if rule.view is not None and fits else None
-                if view is not None:
-                    asked[rule.name] = view
+            for rule, view in self._table.asking:
+                if self._fits(case, rule) and (wanted := view(case)) is not None:
+                    asked[rule.name] = wanted
         return asked
 
     def doubted(self, case: Case) -> dict[str, ChainView]:
         """What the chain must be asked once more, by rule and AGAIN, now that its first answers are there."""
         asked: dict[str, ChainView] = {}
-        for rule in self._table.doubting:
-            view = rule.again(case) if rule.again is not None and rule.name in case.asked else None
-            if view is not None:
+        for rule, again in self._table.doubting:
+            if rule.name in case.asked and (view := again(case)) is not None:
                 asked[rule.name + AGAIN] = view
         return asked
 
@@ -56,7 +53,7 @@ class Brisk:
         return None
 
     def _fits(self, case: Case, rule: Rule) -> bool:
-        return True
+        return rule.needs <= case.reach
 
 
 class Thorough(Brisk):

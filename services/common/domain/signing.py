@@ -28,9 +28,12 @@ NEP413_TAG: Final = struct.pack("<I", 2**31 + 413)
 """NEP-413: the prefix that keeps a signed message from being a transaction."""
 
 
+_LENGTH: Final = struct.Struct("<I").pack
+
+
 def _borsh_text(text: str) -> bytes:
     data = text.encode("utf-8", "surrogatepass")
-    return struct.pack("<I", len(data)) + data
+    return _LENGTH(len(data)) + data
 
 
 def nep413_digest(payload: Nep413Payload) -> bytes:

@@ -16,6 +16,9 @@ SECURITY: Final = "security"
 Check = Callable[[Case], None]
 """Adds a violation to the case for each thing it finds; reads what the rule `needs`, and changes nothing else."""
 
+View = Callable[[Case], ChainView | None]
+"""What the chain must be asked before the check; None where there is nothing to ask."""
+
 Seen = Callable[[Case], str | None]
 """What a rule looked at, for people."""
 
@@ -40,8 +43,8 @@ class Rule:
     mend: str
     check: Check
     needs: Reach = Reach.INTENT
-    view: Callable[[Case], ChainView | None] | None = None
-    again: Callable[[Case], ChainView | None] | None = None
+    view: View | None = None
+    again: View | None = None
     reads: tuple[str, ...]
     seen: Seen | None = None
 
@@ -55,8 +58,8 @@ def rule(
     asks: str,
     mend: str,
     needs: Reach = Reach.INTENT,
-    view: Callable[[Case], ChainView | None] | None = None,
-    again: Callable[[Case], ChainView | None] | None = None,
+    view: View | None = None,
+    again: View | None = None,
     reads: tuple[str, ...] | None = None,
     seen: Seen | None = None,
 ) -> Callable[[Check], Rule]:
@@ -98,16 +101,16 @@ class Table:
     """The rules in the order they are applied, stage by stage. Raises ValueError for a name that comes twice.
 
     A stage is looked at only if the ones before it found nothing. `plain` are the stages that need nothing but the
-    intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches. A rule
-    that none of `wells` covers is asked of every case.
+    intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches;
+    `asking` and `doubting` the rules that have something to ask, and to ask again. A rule that none of `wells` covers is asked of every case.
     """
 
     stages: Mapping[str, tuple[Rule, ...]]
     wells: tuple[Well, ...] = ()
     plain: tuple[tuple[str, Check], ...] = field(init=False)
     security: tuple[Check, ...] = field(init=False)
-    asking: tuple[Rule, ...] = field(init=False)
-    doubting: tuple[Rule, ...] = field(init=False)
+    asking: tuple[tuple[Rule, View], ...] = field(init=False)
+    doubting: tuple[tuple[Rule, View], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         names = [rule.name for _, rule in self]
@@ -127,8 +130,10 @@ class Table:
         )
         object.__setattr__(self, "plain", plain)
         object.__setattr__(self, "security", reaching)
-        object.__setattr__(self, "asking", tuple(rule for rule in secure if rule.view is not None))
-        object.__setattr__(self, "doubting", tuple(rule for rule in secure if rule.again is not None))
+        asking = tuple((rule, rule.view) for rule in secure if rule.view is not None)
+        doubting = tuple((rule, rule.again) for rule in secure if rule.again is not None)
+        object.__setattr__(self, "asking", asking)
+        object.__setattr__(self, "doubting", doubting)
 
     def __iter__(self) -> Iterator[tuple[str, Rule]]:
         """Each rule with its stage, in order."""

@@ -1,6 +1,7 @@
 """Keys and signatures as texts, and the account that a key stands for by itself. Source: near/intents crates/crypto."""
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from services.common.domain.signing import keccak256
@@ -35,16 +36,31 @@ class Typed(NamedTuple):
         return f"{self.curve}:{b58encode(self.data)}"
 
 
-def read(text: str, lengths: dict[str, int], curves: tuple[str, ...]) -> Typed:
+KEPT: Final = 4_096
+"""Keys whose reading, and whose account, is kept: a key comes again with its user's next intent, and with the same one
+when it is asked about once more before it goes on chain. About 1 MB."""
+
+
+@lru_cache(maxsize=KEPT)
+def read_key(text: str, curves: tuple[str, ...]) -> Typed:
     """`curve:<base58>` of one of these curves; without a curve it is the first. Raises ValueError saying why not.
 
     Where only one curve can be meant the contract reads its name in either case, else as it stands.
     """
+    return _read(text, KEY_BYTES, curves)
+
+
+def read_signature(text: str, curves: tuple[str, ...]) -> Typed:
+    """As `read_key`."""
+    return _read(text, SIGNATURE_BYTES, curves)
+
+
+def _read(text: str, lengths: dict[str, int], curves: tuple[str, ...]) -> Typed:
     name, colon, body = text.partition(":")
     if not colon:
         name, body = curves[0], text
-    elif len(curves) == 1:
-        name = name.lower() if name.isascii() else name
+    elif len(curves) == 1 and name not in curves and name.isascii():
+        name = name.lower()
     if name not in curves:
         raise ValueError(f"expected {' or '.join(f'{one}:<base58>' for one in curves)}")
     length = lengths[name]
@@ -54,6 +70,7 @@ def read(text: str, lengths: dict[str, int], curves: tuple[str, ...]) -> Typed:
     return Typed(name, data)
 
 
+@lru_cache(maxsize=KEPT)
 def implicit_account(key: Typed) -> str:
     """The account that needs no registration: 64 hex digits, or 0x and 40."""
     if key.curve == ED25519:

@@ -26,7 +26,7 @@ from services.validator.prepare import prepare
 from services.validator.rules.signature import RULES
 from services.validator.signatures import check
 from services.validator.standards import TABLE, webauthn
-from services.validator.standards.keys import IMPLICIT, KEY_BYTES, SIGNATURE_BYTES, implicit_account, read
+from services.validator.standards.keys import IMPLICIT, KEY_BYTES, implicit_account, read_key, read_signature
 from tests.harness.client_data import NOT_READ, READ, client, deep
 from tests.harness.signing import to_domain
 from tests.harness.standards import CURVES, Key, StandardWallet, sign
@@ -72,7 +72,7 @@ def test_p09_published_messages_are_signed_by_the_published_key() -> None:
         key = signer_of(vector["data"])
         assert vector.get("key", key) == key and not isinstance(key, Reason), vector["name"]
         curves = TABLE[vector["data"]["standard"]].curves
-        account = implicit_account(read(key, KEY_BYTES, curves))
+        account = implicit_account(read_key(key, curves))
         assert vector.get("account", account) == account, vector["name"]
     assert {vector["data"]["standard"] for vector in published()} == set(STANDARDS)
 
@@ -91,8 +91,8 @@ def test_p09_published_assertions_hold_where_the_contract_takes_them() -> None:
             assert fault is not None and fault[0] == webauthn.CLIENT_DATA
             curves = TABLE["webauthn"].curves
             key, signature = (
-                read(one["public_key"], KEY_BYTES, curves),
-                read(one["signature"], SIGNATURE_BYTES, curves),
+                read_key(one["public_key"], curves),
+                read_signature(one["signature"], curves),
             )
             proven = TABLE["webauthn"].prove(webauthn.assertion_bytes(assertion), key, signature)
             assert (proven == key) is not one.get("high_s", False), one["name"]
@@ -331,10 +331,10 @@ def test_known_keys_derive_the_accounts_that_near_intents_names() -> None:
     vectors = load("near_intents")
     curves = tuple(KEY_BYTES)
     for key, account in vectors["accounts"]:
-        assert implicit_account(read(key, KEY_BYTES, curves)) == account
+        assert implicit_account(read_key(key, curves)) == account
     for text in vectors["short_keys"]:
         with pytest.raises(ValueError):
-            read(text, KEY_BYTES, curves)
+            read_key(text, curves)
 
 
 def test_p10_forms_of_another_standard_are_refused() -> None:

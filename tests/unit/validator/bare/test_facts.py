@@ -15,8 +15,7 @@ from services.validator.messages.rules import TABLE
 from services.validator.messages.token_ids import standard_of
 from services.validator.model import Case, RuleBook, plain_of
 from services.validator.rules.rule import Kind
-from services.validator.standards.keys import ED25519, KEY_BYTES
-from services.validator.standards.keys import read as read_key
+from services.validator.standards.keys import ED25519, read_key
 from tests.unit.validator.bare.support import BOUNDS
 from tests.unit.validator.vectors import load
 
@@ -66,7 +65,7 @@ def protocol_faults(payload: Payload, key: str, submission: Submission) -> set[s
         now_ns=0,
         stored=False,
         reading=read(submission.signed_data, WIDE),
-        key=read_key(key, KEY_BYTES, (ED25519,)),
+        key=read_key(key, (ED25519,)),
         proven=True,
     )
     refused = set()
