@@ -83,8 +83,8 @@ def _read_proof(case: Case, signed: SignedData, standard: Standard) -> None:
         return
     case.signed_bytes = standard.signed_bytes(signed)
     if signed.webauthn is not None and _size(signed.webauthn.client_data_json) <= MAX_MESSAGE_BYTES:
-        case.assertion_fault = webauthn.fault_of(signed.webauthn, intent_digest(signed))
         case.client_too_deep = webauthn.too_deep(signed.webauthn)
+        case.assertion_fault = webauthn.fault_of(signed.webauthn, intent_digest(signed))
 
 
 def _size(text: str) -> int:

@@ -8,8 +8,10 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from services.common.domain.intent import Nep413Payload, PlainIntent, SignedData
+from services.common.encoding import b64url_unpadded
 from services.validator import message, usual
 from services.validator.message import MessageError, SignedMessage, fields_of
+from services.validator.standards import webauthn
 
 NONCE: Final = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 DEADLINE: Final = "2026-11-23T12:10:00Z"
@@ -30,6 +32,10 @@ OPTIONAL: Final = {
 AROUND: Final = {
     "signer_id": '"alice.near"', "network": '"localnet"', "deadline": f'"{DEADLINE}"',
     "verifying_contract": '"verifier.near"', "nonce": f'"{NONCE}"',
+}  # fmt: skip
+CHALLENGE: Final = bytes(range(32))
+CLIENT: Final = {
+    "type": '"webauthn.get"', "challenge": f'"{b64url_unpadded(CHALLENGE)}"', "origin": '"http://localhost"'
 }  # fmt: skip
 BLANKS: Final = st.sampled_from(["", "", "", " ", "\n", "\t "])
 ODD: Final = st.sampled_from([
@@ -98,6 +104,14 @@ def test_p10_the_quick_reader_of_messages_says_what_the_exact_one_says(
     exact = message.read(signed)
     assert quick == exact._replace(repeats=intent)
     assert exact.fields == fields_of(intent)
+
+
+@given(spoilt({**CLIENT, "crossOrigin": "false"}))
+def test_p10_the_quick_reader_of_client_data_says_what_the_exact_one_says(text: str) -> None:
+    for one in (text, json.dumps(text)):
+        if webauthn._usual(one, CHALLENGE):
+            event("read")
+            assert webauthn._client_fault(one, CHALLENGE) is None
 
 
 @given(st.sampled_from([",", ", "]), st.sampled_from([":", ": "]), st.booleans())

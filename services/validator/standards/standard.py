@@ -31,9 +31,14 @@ class Standard:
 
 def text_alone(signed: SignedData) -> str:
     """The form of most: the text, and nothing beside it."""
-    if not isinstance(signed.payload, str):
-        return "signed_data.payload must be the signed text"
-    return "" if signed.webauthn is None else "signed_data must hold no webauthn assertion"
+    if signed.webauthn is not None and isinstance(signed.payload, str):
+        return "signed_data must hold no webauthn assertion"
+    return text_of(signed)
+
+
+def text_of(signed: SignedData) -> str:
+    """The form of those that have something beside the text."""
+    return "" if isinstance(signed.payload, str) else "signed_data.payload must be the signed text"
 
 
 def text_bytes(signed: SignedData) -> bytes:

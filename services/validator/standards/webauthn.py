@@ -8,12 +8,14 @@ import hashlib
 import json
 from typing import Any, Final
 
+import orjson
+
 from services.common.domain.intent import SignedData, WebauthnAssertion
 from services.common.domain.strictjson import MAX_DEPTH, TooDeep, check_depth
-from services.common.encoding import b64decode_unpadded
+from services.common.encoding import b64decode_unpadded, b64url_unpadded
 from services.validator.standards.curves import ed25519_signed, p256_signed
 from services.validator.standards.keys import ED25519, P256, Typed
-from services.validator.standards.standard import Standard, text_alone
+from services.validator.standards.standard import Standard, text_of
 
 AUTHENTICATOR_DATA: Final = "signed_data.authenticator_data"
 CLIENT_DATA: Final = "signed_data.client_data_json"
@@ -34,7 +36,7 @@ def fault_of(assertion: WebauthnAssertion, challenge: bytes) -> tuple[str, str] 
     """What is wrong with it as an answer to `challenge`, as (field, for people); None if nothing. Client data that is
     `too_deep` is not read."""
     fault = _flags_fault(assertion)
-    if fault is None and not too_deep(assertion):
+    if fault is None and not _usual(assertion.client_data_json, challenge) and not too_deep(assertion):
         fault = _client_fault(assertion.client_data_json, challenge)
     return fault
 
@@ -64,6 +66,28 @@ def _flags_fault(assertion: WebauthnAssertion) -> tuple[str, str] | None:
     if flags & _BS and not flags & _BE:
         return AUTHENTICATOR_DATA, "has the flag BS, backed up, without BE, which allows it"
     return None
+
+
+def _usual(text: str, challenge: bytes) -> bool:
+    """Whether it is client data as browsers write it, flat and without a backslash, that answers `challenge`: as many
+    quotes as its keys and texts take are none of a key that came twice. If not, nothing is known."""
+    if "\\" in text or not text.isascii():
+        return False
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    if type(value) is not dict:
+        return False
+    kinds = [type(item) for item in value.values()]
+    texts = kinds.count(str)
+    return (
+        texts + kinds.count(bool) == len(kinds)
+        and text.count('"') == 2 * (len(kinds) + texts)
+        and value.get("type") == _TYPE
+        and value.get("challenge") == b64url_unpadded(challenge)
+        and type(value.get("origin")) is str
+    )
 
 
 def _client_fault(text: str, challenge: bytes) -> tuple[str, str] | None:
@@ -145,7 +169,7 @@ def _is_text(value: object) -> bool:
 def _form(signed: SignedData) -> str:
     if signed.webauthn is None:
         return "signed_data must hold authenticator_data and client_data_json"
-    return text_alone(SignedData(standard="", payload=signed.payload, public_key="", signature=""))
+    return text_of(signed)
 
 
 def _signed_bytes(signed: SignedData) -> bytes:

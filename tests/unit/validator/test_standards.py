@@ -232,7 +232,7 @@ async def test_each_standard_is_told_and_a_mixed_batch_is_judged_as_each_alone()
     assert [verdict.valid for verdict in alone] == [True, False, True] * len(WALLETS)
 
 
-def test_client_data_is_read_as_the_contract_reads_it() -> None:
+def test_p09_client_data_is_read_as_the_contract_reads_it() -> None:
     present = bytes(32) + b"\1" + bytes(4)
     for text in (*READ, deep(32), *NOT_READ):
         assertion = WebauthnAssertion(authenticator_data=present, client_data_json=text)
