@@ -102,7 +102,8 @@ class Table:
 
     A stage is looked at only if the ones before it found nothing. `plain` are the stages that need nothing but the
     intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches;
-    `asking` and `doubting` the rules that have something to ask, and to ask again. A rule that none of `wells` covers is asked of every case.
+    `asking` and `doubting` the rules that have something to ask, and to ask again. A rule that none of `wells` covers
+    is asked of every case.
     """
 
     stages: Mapping[str, tuple[Rule, ...]]
