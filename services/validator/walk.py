@@ -1,11 +1,13 @@
 """A case's way through the table: briskly, for a verdict, or thoroughly, for more than the first failing stage."""
 
+from collections.abc import Iterable
+
 from services.common.domain.explanation import Explanation, RuleOutcome
 from services.common.domain.views import ChainView
 from services.validator.explain import outcome, signed_content, unreached
 from services.validator.model import AGAIN, Case, Reach, pattern_of
 from services.validator.prepare import prepare
-from services.validator.rules.rule import SECURITY, Rule, Table
+from services.validator.rules.rule import SECURITY, Rule, Table, View
 
 
 class Brisk:
@@ -29,8 +31,9 @@ class Brisk:
         asked: dict[str, ChainView] = {}
         unsigned = case.signed is None and not case.book.signature_required
         if unsigned or (case.proven and case.reach is Reach.MESSAGE):
-            for rule, view in self._table.asking:
-                if self._fits(case, rule) and (wanted := view(case)) is not None:
+            for rule, view in self._asking(case):
+                wanted = view(case)
+                if wanted is not None:
                     asked[rule.name] = wanted
         return asked
 
@@ -52,8 +55,8 @@ class Brisk:
         """None unless asked for."""
         return None
 
-    def _fits(self, case: Case, rule: Rule) -> bool:
-        return rule.needs <= case.reach
+    def _asking(self, case: Case) -> Iterable[tuple[Rule, View]]:
+        return self._table.asking[case.reach]
 
 
 class Thorough(Brisk):
@@ -99,6 +102,9 @@ class Thorough(Brisk):
         if case.found:
             case.failed_stage = case.failed_stage or stage
             case.blocked = frozenset(pattern_of(violation.field) for violation in case.found)
+
+    def _asking(self, case: Case) -> Iterable[tuple[Rule, View]]:
+        return [(rule, view) for rule, view in super()._asking(case) if self._fits(case, rule)]
 
     def _fits(self, case: Case, rule: Rule) -> bool:
         reached = self._full or not case.failed_stage

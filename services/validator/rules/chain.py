@@ -51,7 +51,7 @@ def key_derives_account(case: Case) -> None:
 
 def _registered(case: Case) -> HasPublicKey | None:
     account = case.intent.user_account
-    if case.key is None or IMPLICIT.fullmatch(account) is not None:
+    if case.key is None or (len(account) in IMPLICIT_LENGTHS and IMPLICIT.fullmatch(account) is not None):
         return None
     return HasPublicKey(account, case.key.text)
 
@@ -141,7 +141,8 @@ def _used(case: Case) -> IsNonceUsed | None:
 
 def _kept(case: Case) -> IsKept | None:
     # to what it keeps already the contract says yes again, whatever the nonce
-    refused = case.said("nonce-unused") is True or case.said("nonce-salt") is False or _outlived(case)
+    answers = case.answers
+    refused = answers.get("nonce-unused") is True or answers.get("nonce-salt") is False or _outlived(case)
     return IsKept(case.intent) if refused and case.reading is None else None
 
 

@@ -101,16 +101,16 @@ class Table:
     """The rules in the order they are applied, stage by stage. Raises ValueError for a name that comes twice.
 
     A stage is looked at only if the ones before it found nothing. `plain` are the stages that need nothing but the
-    intent, each with all its checks in one; `security` the checks of the last one, by how far a case reaches;
-    `asking` and `doubting` the rules that have something to ask, and to ask again. A rule that none of `wells` covers
-    is asked of every case.
+    intent, each with all its checks in one; `security` the checks of the last one, and `asking` its
+    rules that have something to ask, by how far a case reaches; `doubting` those that may ask again. A rule that none
+    of `wells` covers is asked of every case.
     """
 
     stages: Mapping[str, tuple[Rule, ...]]
     wells: tuple[Well, ...] = ()
     plain: tuple[tuple[str, Check], ...] = field(init=False)
     security: tuple[Check, ...] = field(init=False)
-    asking: tuple[tuple[Rule, View], ...] = field(init=False)
+    asking: tuple[tuple[tuple[Rule, View], ...], ...] = field(init=False)
     doubting: tuple[tuple[Rule, View], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,7 +131,10 @@ class Table:
         )
         object.__setattr__(self, "plain", plain)
         object.__setattr__(self, "security", reaching)
-        asking = tuple((rule, rule.view) for rule in secure if rule.view is not None)
+        asking = tuple(
+            tuple((rule, rule.view) for rule in secure if rule.view is not None and rule.needs <= reach)
+            for reach in Reach
+        )
         doubting = tuple((rule, rule.again) for rule in secure if rule.again is not None)
         object.__setattr__(self, "asking", asking)
         object.__setattr__(self, "doubting", doubting)
