@@ -162,7 +162,7 @@ class Validator:
             case.asked = walk.wanted(case)
             views.update(dict.fromkeys(case.asked.values()))
         answers = await self._ask(views)
-        for case, walk in cases:
+        for case, _ in cases:
             case.answers = {rule: answers.get(view) for rule, view in case.asked.items()}
         await self._ask_again(cases)
         for case, walk in cases:
