@@ -35,11 +35,12 @@ from services.processor.keys import Keys
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
 from services.processor.operating import Operator
-from services.processor.ports import FirstSolver, Store
+from services.processor.ports import Store
 from services.processor.resolver import Patience, Resolver
 from services.processor.secret_values import secret_of
 from services.processor.service import Batches, IntentProcessor
 from services.processor.servicer import ProcessorServicer
+from services.processor.solvers import RatedSolvers, fees_of
 from services.processor.webhook import open_webhook
 from services.processor.worker import Limits, Worker
 
@@ -57,10 +58,11 @@ class Assembled:
     failures: Failures
     alerts: Alerts
     resolver: Resolver
+    solvers: RatedSolvers
 
     @property
     def beside(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        return (self.alerts.run, self.resolver.run)
+        return (self.alerts.run, self.resolver.run, self.solvers.run)
 
     @property
     def operator(self) -> Operator:
@@ -117,13 +119,23 @@ def assemble(
         move=Coalescer(store.transition, name="processor.move", max_batch=200),
         record=Coalescer(store.record_transactions, name="processor.record", max_batch=200),
     )
+    solvers = RatedSolvers(
+        solvers=settings.solvers,
+        fees=fees_of(settings.solver_fees),
+        store=store,
+        clock=clock,
+        observe=observe,
+        limit=settings.solver_breaker_failures,
+        cool=settings.solver_breaker_ms / 1000,
+        every=settings.solver_refresh_ms / 1000,
+    )
     processor = IntentProcessor(
         batches=batches,
         lane=lane,
         follower=Follower(
             chain=chain, lane=lane, clock=clock, observe=vocabulary, validity=settings.tx_validity_blocks
         ),
-        solvers=FirstSolver(settings.solvers),
+        solvers=solvers,
         clock=clock,
         observe=vocabulary,
         failures=failures,
@@ -159,7 +171,9 @@ def assemble(
             person=settings.stuck_person_ms / 1000,
         ),
     )
-    return Assembled(worker=worker, batches=batches, failures=failures, alerts=alerts, resolver=resolver)
+    return Assembled(
+        worker=worker, batches=batches, failures=failures, alerts=alerts, resolver=resolver, solvers=solvers
+    )
 
 
 @asynccontextmanager

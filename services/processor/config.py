@@ -6,6 +6,7 @@ from pathlib import Path
 from services.common.chain.near.connect import urls_problem
 from services.common.config import ServiceSettings, setting
 from services.processor.alert_settings import AlertSettings
+from services.processor.solvers import fees_of
 
 _PORT = 65_535
 
@@ -16,7 +17,22 @@ class WorkSettings(AlertSettings):
 
     verifier_id: str = setting("verifier.near", help="Account of the Verifier contract")
     solvers: tuple[str, ...] = setting(
-        ("solver.near",), help="Solvers by account, by comma; the first is asked"
+        ("solver.near",), help="Solvers by account, by comma; who of them is asked: docs/operations.md"
+    )
+    solver_fees: tuple[str, ...] = setting(
+        (), help="Fees by solver as `account=basis points`, by comma; they count in the choice, nothing else"
+    )
+    solver_breaker_failures: int = setting(
+        5, unit="failures", minimum=1, help="Failures of a solver in a row after which it is passed over"
+    )
+    solver_breaker_ms: int = setting(
+        30_000, unit="ms", minimum=1, help="How long such a solver is passed over before one intent tries it"
+    )
+    solver_refresh_ms: int = setting(
+        10_000,
+        unit="ms",
+        minimum=100,
+        help="Time between looks at solverStats, where there are several solvers",
     )
     lease_ms: int = setting(
         30_000, unit="ms", minimum=300, maximum=86_400_000, help="Length of a claim; renewed at a third of it"
@@ -55,7 +71,13 @@ class WorkSettings(AlertSettings):
 
     def check(self) -> str | None:
         """What is wrong with the settings together, as one line."""
-        return None if self.solvers else "SOLVERS: at least one solver is needed"
+        if not self.solvers:
+            return "SOLVERS: at least one solver is needed"
+        try:
+            fees_of(self.solver_fees)
+        except ValueError as error:
+            return str(error)
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

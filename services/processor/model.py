@@ -168,6 +168,21 @@ def answered_true(record: IntentRecord, purpose: str) -> SignedTransaction | Non
     return None
 
 
+def solved(tx: SignedTransaction) -> bool:
+    """Whether by this attempt the contract completed the intent."""
+    return tx.purpose == SOLVE and tx.status == SUCCESS and _answer_of(tx) is True
+
+
+def put_back(tx: SignedTransaction) -> bool:
+    """Whether the contract answered that the solver failed it."""
+    return tx.purpose == SOLVE and tx.status == SUCCESS and _answer_of(tx) is False
+
+
+def _answer_of(tx: SignedTransaction) -> Any:
+    said = _parsed(tx.evidence)
+    return said.get("answer") if isinstance(said, dict) else None
+
+
 def merged(record: IntentRecord, *changed: SignedTransaction) -> IntentRecord:
     """`record` with transactions replaced by hash, or added."""
     by_hash = {tx.hash: tx for tx in record.transactions}

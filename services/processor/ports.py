@@ -1,9 +1,8 @@
 """What the processor needs beside the shared ports."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from services.common.domain.intent import IntentRecord
+from services.common.domain.intent import IntentRecord, SignedTransaction
 from services.common.ports import (
     EventLog,
     IntentMover,
@@ -23,15 +22,10 @@ class Solvers(Protocol):
     """Who is asked to execute an intent."""
 
     def choose(self, record: IntentRecord) -> str:
-        """Account id of a solver; the record tells who was tried before."""
+        """Account id of a solver; the record tells who was tried before. While bytes signed for one are open it is
+        that one."""
         ...
 
-
-class FirstSolver:
-    """Always the first of a fixed list: the contract's allow-list decides who may solve."""
-
-    def __init__(self, solvers: Sequence[str]) -> None:
-        self._first = solvers[0]
-
-    def choose(self, record: IntentRecord) -> str:
-        return self._first
+    def ended(self, tx: SignedTransaction) -> None:
+        """What became of an attempt at one."""
+        ...

@@ -232,6 +232,8 @@ class IntentProcessor:
     async def _settle(self, record: IntentRecord, signed: list[SignedTransaction]) -> IntentRecord:
         """The record with the ends of what was open. An end that also ends the state goes with the move."""
         ended = [await self.follower.follow(record.intent_id, tx) for tx in signed]
+        for tx in ended:
+            self.solvers.ended(tx)
         after = merged(record, *ended)
         if not record.foreign_write:
             moved = await self._move_on(after, tuple(ended))

@@ -82,4 +82,9 @@ MUTANTS: tuple[Mutant, ...] = (
         ("    if known:\n        return Finding.WAIT", "    if known or True:\n        return Finding.FAIL"),
         tests=(f"{_STUCK}::test_p04_p13_a_chain_that_cannot_be_asked_ends_nothing",),
     ),
+    without(
+        "P2", "another-solver-while-the-first-may-act", "services.processor.solvers",
+        ("        if signed:\n            return signed[-1].solver_id\n", ""),
+        tests=("tests/property/test_solver_choice.py::test_p02_nobody_else_is_asked_while_the_first_may_still_act",),
+    ),
 )  # fmt: skip
