@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, without
 
 _CONTRACT = "tests/contract/test_store_keys.py"
+_UNIT = "tests/unit/processor/test_p02_keys.py"
 _PROPERTY = "tests/property/test_key_pool.py::TestPool::runTest"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -35,5 +36,44 @@ MUTANTS: tuple[Mutant, ...] = (
             f"{_CONTRACT}::test_a_key_lasts_as_long_as_it_is_renewed_and_is_taken_over_after[sqlite]",
             _PROPERTY,
         ),
+    ),
+    without(
+        "P2",
+        "nonces-are-counted-from-the-chain",
+        "services.processor.lane",
+        (
+            "            given = await self._keys.nonces(RESERVED, max(seen, self._floor))\n",
+            "            given = await self._keys.nonces(RESERVED, max(seen, self._floor))\n"
+            "            given = type(given)(first=seen + 1, last=seen + RESERVED)\n",
+        ),
+        tests=(f"{_UNIT}::test_p02_one_that_slept_over_the_loss_of_its_key_shares_no_nonce",),
+    ),
+    without(
+        "P2",
+        "a-key-is-taken-over-without-its-intents",
+        "services.processor.worker",
+        ("lease_ms=self.limits.lease_ms, reclaim=True", "lease_ms=self.limits.lease_ms, reclaim=False"),
+        tests=(f"{_UNIT}::test_p02_what_the_holder_before_still_writes_is_refused",),
+    ),
+    without(
+        "P2",
+        "an-unrenewed-lease-signs",
+        "services.processor.keys",
+        (
+            "        return self.held is not None and self._clock.monotonic() < self.held.good_until\n",
+            "        return self.held is not None\n",
+        ),
+        tests=(f"{_UNIT}::test_p02_nothing_is_signed_under_a_lease_that_ran_out_unrenewed",),
+    ),
+    without(
+        "P2",
+        "a-lost-key-is-kept",
+        "services.processor.keys",
+        ('        if not ours:\n            raise KeyLost("another replica holds it now")\n', ""),
+        (
+            '        if given is None:\n            raise KeyLost("another replica holds it now")\n',
+            "        given = given or Nonces(first=above + 1, last=above + count)\n",
+        ),
+        tests=(f"{_UNIT}::test_p02_who_lost_its_key_signs_nothing_more_with_it",),
     ),
 )

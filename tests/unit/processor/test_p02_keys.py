@@ -12,6 +12,7 @@ from services.common.domain.intent import IntentRecord
 from services.common.domain.keys import KeyRef, PoolKey
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import TransactionRecord, WriteOutcome
+from services.common.errors import unavailable
 from services.common.observe import Observe
 from services.common.observe.metrics import new_registry
 from services.processor.lane import RESERVED
@@ -237,14 +238,26 @@ async def test_the_only_key_is_waited_for(play: Stage) -> None:
     once_each(play, records)
 
 
-async def test_a_store_that_is_away_costs_no_key(play: Stage) -> None:
-    """Renewals fail for longer than the lease, by its own clock too: it signs nothing meanwhile, and goes on after."""
-    async with play.assembled(pool=1) as made:
-        await eventually(lambda: key_of(made.worker))
-        held = made.worker.keys.held
+async def test_p02_nothing_is_signed_under_a_lease_that_ran_out_unrenewed(play: Stage) -> None:
+    """By its own clock: what the store would say is not known. Nobody came meanwhile, so it goes on with the key."""
+    real, asked = play.store.renew_keys, 0
+
+    async def away(held: Sequence[KeyRef], *, lease_ms: int) -> Sequence[bool]:
+        nonlocal asked
+        asked += 1
+        raise unavailable("store")
+
+    async with play.processor(pool=1) as worker:
+        await eventually(lambda: key_of(worker))
+        play.store.renew_keys = away  # type: ignore[method-assign]
+        held = worker.keys.held
         assert held is not None
         held.good_until = 0.0
-        assert not made.worker.keys.may_sign()
-        records = await play.ended(*await play.accept(2))
-        assert made.worker.keys.held is held and made.worker.keys.may_sign()
+        ids = await play.accept(2)
+        # more often than the renewing by itself would ask in that time: the lane waits for it
+        await eventually(lambda: asked > 8)
+        assert all(not record.transactions for record in [await play.record(one) for one in ids])
+        play.store.renew_keys = real  # type: ignore[method-assign]
+        records = await play.ended(*ids)
+        assert worker.keys.held is held and worker.keys.may_sign()
     once_each(play, records)
