@@ -4,6 +4,7 @@
 from tests.mutants.mutant import Mutant, without
 
 SEVERAL = "tests/unit/chain/test_several.py::"
+ANSWERS = "tests/property/test_chain_answers.py::"
 NEAR = "tests/unit/chain/test_near_chain.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -86,5 +87,41 @@ MUTANTS: tuple[Mutant, ...] = (
         "P4", "any-failed-receipt-ends-an-intent", "services.processor.model",
         ("    return kind in NOT_THE_INTENTS or ", "    return "),
         tests=("tests/unit/processor/test_p04_unknown.py::test_p04_a_receipt_that_says_nothing_of_the_intent_does_not_end_it",),
+    ),
+    without(
+        "P4", "receipts-of-another-transaction-count", "services.common.chain.near.outcome",
+        ('    if first["id"] != tx_hash or said["hash"] != tx_hash:\n', "    if False:\n"),
+        tests=(ANSWERS + "test_p04_a_failure_that_is_not_this_transactions_final_one_is_none",),
+    ),
+    without(
+        "P4", "negative-gas-counts", "services.common.chain.near.outcome",
+        ("    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:\n", "    if not isinstance(value, int):\n"),
+        tests=(ANSWERS + "test_p04_a_failure_that_is_not_this_transactions_final_one_is_none",),
+    ),
+    without(
+        "P4", "a-receipt-twice-counts-twice", "services.common.chain.near.outcome",
+        ("    bodies = [outcome[\"outcome\"] for outcome in outcomes.values()]\n", "    bodies = [one[\"outcome\"] for one in [answer[\"transaction_outcome\"], *answer[\"receipts_outcome\"]]]\n"),
+        tests=(ANSWERS + "test_receipts_in_any_order_and_twice_are_the_same_outcome",),
+    ),
+    without(
+        "P4", "the-answer-to-another-question-counts", "services.common.chain.near.transport",
+        ('        if not isinstance(answer, Mapping) or answer.get("id") not in (request_id, str(request_id)):\n', "        if not isinstance(answer, Mapping):\n"),
+        tests=(ANSWERS + "test_p04_the_answer_to_another_question_is_none",),
+    ),
+    without(
+        "P10", "an-answer-of-any-size-is-read", "services.common.chain.near.transport",
+        ("        if size > MAX_ANSWER:\n", "        if size < 0:\n"),
+        ("    if (response.content_length or 0) > MAX_ANSWER:\n", "    if False:\n"),
+        tests=(ANSWERS + "test_p10_an_answer_is_bounded_before_it_is_read",),
+    ),
+    without(
+        "P10", "what-a-contract-returns-is-not-looked-at", "services.common.chain.near.questions",
+        ("    if not isinstance(returned, list) or len(returned) > MAX_VIEW:\n", "    if False:\n"),
+        tests=(ANSWERS + "test_p10_a_contract_that_answers_nonsense_is_no_answer",),
+    ),
+    without(
+        "P9", "any-key-file-signs", "services.common.chain.near.signer",
+        ("            if state.st_mode & stat.S_IRWXO:\n", "            if False:\n"),
+        tests=("tests/unit/chain/test_near_signing.py::test_p09_a_key_file_open_to_everybody_signs_nothing",),
     ),
 )  # fmt: skip

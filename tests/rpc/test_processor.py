@@ -28,7 +28,7 @@ from services.common.rpc.runtime import App
 from services.devnet.app import Devnet
 from services.devnet.app import build as build_devnet
 from services.devnet.config import Settings as DevnetSettings
-from services.devnet.genesis import credential, relayer_keys
+from services.devnet.genesis import credential, relayer_keys, write_secret
 from services.processor.app import build
 from services.processor.config import ProcessorSettings
 from services.store.app import build as build_store
@@ -87,7 +87,7 @@ async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
     devnet_settings = DevnetSettings(state_file=None, block_time_ms=10, **anywhere)
     key_file = tmp_path / "key.json"
     keys = [credential(devnet_settings.relayer_account, pair) for pair in relayer_keys(devnet_settings)]
-    key_file.write_text(json.dumps(keys))
+    write_secret(key_file, json.dumps(keys))
     store_settings = StoreSettings(database_url=f"sqlite:///{tmp_path / 'store.db'}", **anywhere)
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(build_devnet(devnet_settings, clock))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def credentials(*, seed: bytes = SEED, **changed: object) -> dict[str, object]:
 
 def key_file(folder: Path, content: object) -> Path:
     path = folder / "key.json"
+    path.touch(mode=0o600)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 
@@ -103,7 +105,10 @@ async def test_the_secret_is_in_no_repr_and_no_error(tmp_path: Path) -> None:
         (credentials(account_id=""), "account_id"),
         (credentials(private_key=None), "private_key is missing"),
         (credentials(private_key="ed25519:abc"), "base58 of 64 bytes"),
-        (credentials(private_key="secp256k1:abc"), "base58 of 64 bytes"),
+        (credentials(private_key="secp256k1:abc"), "of another type than ed25519"),
+        ("[" * 60_000, "not JSON"),
+        ("\xff\x00", "not JSON"),
+        (" " * 70_000, "larger than a key file is"),
         (credentials(public_key=format_key(bytes(32))), "does not belong"),
     ],
 )
@@ -121,8 +126,9 @@ def test_a_missing_key_file_says_so(tmp_path: Path) -> None:
 def test_a_pool_is_read_from_files_and_variables_in_their_order(tmp_path: Path) -> None:
     texts = [json.dumps(credentials(seed=bytes([n]) * 32)) for n in (1, 2, 3)]
     first, second = tmp_path / "one.json", tmp_path / "two.json"
-    first.write_text(f"[{texts[0]}, {texts[1]}]")
-    second.write_text(texts[2])
+    for path, text in ((first, f"[{texts[0]}, {texts[1]}]"), (second, texts[2])):
+        path.touch(mode=0o600)
+        path.write_text(text)
     pool = KeyFileSigner.load_all([str(first), "env:KEY"], {"KEY": texts[2]})
     assert [one.public_key for one in pool] == [
         KeyFileSigner("relayer.near", bytes([n]) * 32).public_key for n in (1, 2, 3)
@@ -154,3 +160,36 @@ def test_a_key_that_is_in_the_pool_twice_is_refused(tmp_path: Path) -> None:
     text = json.dumps(credentials())
     with pytest.raises(KeyFileError, match="is there twice"):
         KeyFileSigner.load_all(["env:A", "env:B"], {"A": text, "B": text})
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o644, 0o666, 0o777])
+def test_p09_a_key_file_open_to_everybody_signs_nothing(tmp_path: Path, mode: int) -> None:
+    path = key_file(tmp_path, credentials())
+    path.chmod(mode)
+    for load in (lambda: KeyFileSigner.load(path), lambda: KeyFileSigner.load_all([str(path)], {})):
+        with pytest.raises(KeyFileError, match=f"open to every user .mode {mode:04o}.") as refused:
+            load()
+    assert str(refused.value).count("\n") == 0
+    path.chmod(0o440)  # as Kubernetes mounts it for a pod's own group
+    assert KeyFileSigner.load(path).account_id == "relayer.near"
+
+
+def test_a_key_file_that_is_no_file_says_so_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", mode=0o600)
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(KeyFileError, match="is not a file"):
+            KeyFileSigner.load(path)
+
+
+def test_a_link_to_a_key_file_is_followed(tmp_path: Path) -> None:
+    """Kubernetes mounts secrets as links."""
+    link = tmp_path / "link.json"
+    link.symlink_to(key_file(tmp_path, credentials()))
+    assert KeyFileSigner.load(link).account_id == "relayer.near"
+
+
+def test_a_key_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.json"
+    loop.symlink_to(loop)
+    with pytest.raises(KeyFileError, match=r"loop\.json: Too many levels of symbolic links"):
+        KeyFileSigner.load(loop)

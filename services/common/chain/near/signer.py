@@ -1,6 +1,8 @@
 """The Signer port over a NEAR credentials file."""
 
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -31,7 +33,8 @@ class KeyFileSigner:
     def load(cls, path: Path, index: int = 0) -> "KeyFileSigner":
         """Reads `{account_id, public_key, private_key}`, or the entry `index` of a list of such.
 
-        `private_key` (or `secret_key`) is "ed25519:<base58 of 64 bytes>", seed then public key. Raises KeyFileError.
+        `private_key` (or `secret_key`) is "ed25519:<base58 of 64 bytes>", seed then public key. Raises KeyFileError,
+        also for a file that others than its owner and group may read or change.
         """
         entries = _entries(str(path), _read(path))
         if not 0 <= index < len(entries):
@@ -68,6 +71,9 @@ class KeyFileSigner:
             raise KeyFileError(f"{path}: account_id is missing")
         if not isinstance(secret, str):
             raise KeyFileError(f"{path}: private_key is missing")
+        kind, separator, _ = secret.partition(":")
+        if separator and kind != "ed25519":
+            raise KeyFileError(f"{path}: private_key is of another type than ed25519, which alone signs here")
         try:
             pair = parse_key(secret, length=64)
         except ValueError:
@@ -94,11 +100,25 @@ class KeyFileSigner:
 
 
 def _read(path: Path) -> bytes:
+    """At most _MAX_FILE + 1 bytes of a file that is one and not open to everybody. Raises KeyFileError."""
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_FILE + 1)
+        # a pipe must not keep the process waiting; what is looked at is what is read
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode):
+                raise KeyFileError(f"{path}: is not a file")
+            if state.st_mode & stat.S_IRWXO:
+                mode = stat.S_IMODE(state.st_mode)
+                raise KeyFileError(
+                    f"{path}: is open to every user (mode {mode:04o}); chmod 600 it, and change the key"
+                )
+            raw = os.read(descriptor, _MAX_FILE + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    return raw
 
 
 def _entries(where: str, raw: bytes) -> list[object]:
