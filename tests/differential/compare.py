@@ -19,9 +19,10 @@ from services.validator.rules.rule import SECURITY, Kind
 from services.validator.service import Validator
 from tests.differential import edges
 from tests.differential.contract import Contract
-from tests.differential.generate import NAMED, NOW_NS, USED_NONCE, bodies, registered, wallet
+from tests.differential.generate import NAMED, USED_NONCE, bodies, registered, wallet
 from tests.harness.signing import to_domain
 from tests.harness.standards import STANDARDS
+from tests.harness.stopped import NOW_NS, StoppedClock
 
 BATCH: Final = 200
 
@@ -66,17 +67,6 @@ class Report:
     differences: list[str] = field(default_factory=list)
 
 
-class _Clock:
-    def now_ns(self) -> int:
-        return NOW_NS
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a verdict waits for nothing")
-
-
 def contract() -> Contract:
     """With keys registered, nonces used and intents kept, as the generated messages suppose."""
     made = Contract(NOW_NS)
@@ -103,7 +93,7 @@ async def compare(
 ) -> Report:
     """`count` messages of `seed`."""
     chain, report = contract(), Report()
-    validator = Validator(book or RuleBook(), chain, _Clock())
+    validator = Validator(book or RuleBook(), chain, StoppedClock())
     cases = bodies(count, seed, chain.salt)
     done = 0
     while batch := list(islice(cases, BATCH)):

@@ -16,9 +16,8 @@ from typing import Any, Final
 from services.common.encoding import b58decode, b58encode
 from tests.differential import edges, webauthn
 from tests.harness.standards import STANDARDS, Key, StandardWallet, sign
+from tests.harness.stopped import NOW
 
-NOW: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-NOW_NS: Final = int(NOW.timestamp()) * 10**9
 USED_NONCE: Final = b"\x11" * 32
 NAMED: Final = "alice.near"
 """Has registered the keys of WALLETS that are named after it."""

@@ -20,8 +20,8 @@ from services.validator.messages.model import ALL_KINDS, Bounds
 from services.validator.model import RuleBook
 from services.validator.service import Item, Validator
 from tests.differential.compare import contract
-from tests.differential.generate import NOW_NS
 from tests.fuzz.inputs import PROTO, inputs
+from tests.harness.stopped import StoppedClock
 
 MAX_BODY: Final = 262_144
 LONG: Final = 0.05
@@ -42,24 +42,13 @@ class Report:
     """At each fifth of the run."""
 
 
-class _Clock:
-    def now_ns(self) -> int:
-        return NOW_NS
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a verdict waits for nothing")
-
-
 class Target:
     """The validator behind its two doors."""
 
     def __init__(self) -> None:
         self.chain = contract()
         book = RuleBook(messages=Bounds(kinds=frozenset(ALL_KINDS)))
-        self._validator = Validator(book, self.chain, _Clock())
+        self._validator = Validator(book, self.chain, StoppedClock())
 
     async def answer(self, kind: str, data: bytes) -> str:
         """What it says in a word. Raises whatever it should not have."""

@@ -22,6 +22,22 @@ VERIFIER: Final = "verifier.near"
 _serial = itertools.count(1)
 
 
+def plain_fields(account_id: str, prefix: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A valid intent of that account under a fresh id that begins so; `changes` replace fields, None removes one."""
+    made: dict[str, Any] = {
+        "id": f"{prefix}-{next(_serial)}-{account_id[:8]}",
+        "user_account": account_id,
+        "action": "swap",
+        "input_token": "USDC",
+        "input_amount": "100000000",
+        "output_token": "NEAR",
+        "min_output_amount": "95",
+        "max_slippage": 0.5,
+        **changes,
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
 class Wallet:
     """One ed25519 key and the account it signs for: implicit by default, or the named one given.
 
@@ -42,17 +58,7 @@ class Wallet:
 
     def fields(self, **changes: Any) -> dict[str, Any]:
         """A valid intent of this account under a fresh id; `changes` replace fields, None removes one."""
-        made: dict[str, Any] = {
-            "id": f"intent-{next(_serial)}-{self.account_id[:8]}",
-            "user_account": self.account_id,
-            "action": "swap",
-            "input_token": "USDC",
-            "input_amount": "100000000",
-            "output_token": "NEAR",
-            "min_output_amount": "95",
-            "max_slippage": 0.5,
-        } | changes
-        return {name: value for name, value in made.items() if value is not None}
+        return plain_fields(self.account_id, "intent", changes)
 
     def sign_plain(
         self,

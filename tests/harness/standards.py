@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import itertools
 import json
 import struct
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from nacl.signing import SigningKey
 from intents_client.signing import SigningInfo, nep413_digest, plain_message
 from intents_client.values import rfc3339
 from services.common.encoding import b58encode, b64encode, b64url_unpadded
-from tests.harness.signing import NETWORK, VERIFIER
+from tests.harness.signing import NETWORK, VERIFIER, plain_fields
 
 STANDARDS: Final = ("nep413", "erc191", "tip191", "raw_ed25519", "webauthn", "ton_connect", "sep53")
 
@@ -37,8 +36,6 @@ ORIGIN: Final = "http://localhost:3000"
 RP_ID_HASH: Final = hashlib.sha256(b"localhost").digest()
 UP: Final = 0x01
 """The flag of authenticator data that says a user was there."""
-
-_serial = itertools.count(1)
 
 
 def keccak256(data: bytes) -> bytes:
@@ -173,17 +170,7 @@ class StandardWallet:
 
     def fields(self, **changes: Any) -> dict[str, Any]:
         """A valid intent of this account under a fresh id; `changes` replace fields, None removes one."""
-        made: dict[str, Any] = {
-            "id": f"{self.standard}-{next(_serial)}-{self.account_id[:8]}",
-            "user_account": self.account_id,
-            "action": "swap",
-            "input_token": "USDC",
-            "input_amount": "100000000",
-            "output_token": "NEAR",
-            "min_output_amount": "95",
-            "max_slippage": 0.5,
-        } | changes
-        return {name: value for name, value in made.items() if value is not None}
+        return plain_fields(self.account_id, self.standard, changes)
 
     def message(
         self,

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from services.common.clock import to_ns
 from services.common.domain.intent import PlainIntent, Submission
 from services.common.domain.outcomes import Verdict
 from services.common.domain.views import (
@@ -23,23 +22,11 @@ from services.common.errors import IntentError, Reason, unavailable
 from services.validator.model import RuleBook
 from services.validator.service import Validator
 from tests.harness.signing import Wallet, to_domain
+from tests.harness.stopped import NOW as NOW
+from tests.harness.stopped import StoppedClock as StoppedClock
 
-NOW: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SOON: Final = NOW + timedelta(minutes=10)
 ALICE: Final = Wallet("alice")
-
-
-class StoppedClock:
-    """Always NOW."""
-
-    def now_ns(self) -> int:
-        return to_ns(NOW)
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("the validator never waits")
 
 
 @dataclass
