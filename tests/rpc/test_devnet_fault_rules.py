@@ -314,6 +314,19 @@ async def test_who_waited_for_less_than_final_saw_what_vanished(still: Client) -
     assert (await effects(still, "vanish-1")) == {}
 
 
+async def test_nearcore_says_nothing_of_what_it_was_only_handed(still: Client) -> None:
+    """Its send_tx with NONE answers before the transaction is looked at: only `tx` tells, and knows nothing."""
+    await blocks(still, 4)
+    stale = still.relayer.sign("bob.near", [transfer_action(1)], "1" * 32)
+    assert await still.invalid(stale) == "Expired"
+    await add(still, "unchecked")
+    assert await still.call("send_tx", sending(stale)) == {"final_execution_status": "NONE"}
+    assert await still.call("broadcast_tx_async", [encoded(stale)]) == tx_hash(stale)
+    assert await still.invalid(stale) == "Expired", "a caller that waits is told"
+    await blocks(still, 2)
+    assert await cause(still, "tx", looking(stale)) == "UNKNOWN_TRANSACTION"
+
+
 async def test_rules_are_taken_all_or_none_and_errors_named(still: Client) -> None:
     several = {"faults": [{"fault": "refuse"}, {"fault": "slow", "ms": "long"}]}
     told = await still.error("devnet_fault_add", several)

@@ -94,6 +94,10 @@ KINDS: Final[dict[str, Kind]] = {
     "lose_transaction": Kind(
         says="a transaction is accepted and reaches no block; sent again it is new", bounds=BY_REQUEST
     ),
+    "unchecked": Kind(
+        says="send_tx with NONE and broadcast_tx_async answer well whatever the transaction, as nearcore does",
+        bounds=BY_REQUEST,
+    ),
     "rival": Kind(
         says="as a transaction is taken another account sends the same calls: a second relayer",
         bounds=BY_REQUEST,

@@ -63,14 +63,14 @@ class Transactions:
         given = named(params)
         level = _level(given)
         tx = decode(blob(given.get("signed_tx_base64"), "signed_tx_base64"))
-        await self._submit(tx, where)
+        await self._submit(tx, where, waits=level is not Level.NONE)
         if level is Level.NONE:
             return {"final_execution_status": Level.NONE.name}
         return await self._wait(tx.hash, level, where, sent=True)
 
     async def broadcast_tx_async(self, params: object, where: Vantage) -> str:
         tx = decode(self._single(params))
-        await self._submit(tx, where)
+        await self._submit(tx, where, waits=False)
         return tx.hash
 
     async def broadcast_tx_commit(self, params: object, where: Vantage) -> Json:
@@ -83,12 +83,17 @@ class Transactions:
             return blob(params[0], "signed_tx_base64")
         return blob(named(params).get("signed_tx_base64"), "signed_tx_base64")
 
-    async def _submit(self, tx: SignedTransaction, where: Vantage) -> None:
+    async def _submit(self, tx: SignedTransaction, where: Vantage, *, waits: bool = True) -> None:
+        unchecked = not waits and where.strikes("unchecked") is not None
         try:
             await self._take(tx, where)
         except InvalidTransaction as invalid:
+            if unchecked:
+                return
             raise invalid_transaction(invalid.error) from None
         except PoolFull:
+            if unchecked:
+                return
             info = {"debug_info": "transaction pool is full"}
             raise handler_error("REQUEST_ROUTED", info, "transaction pool is full") from None
         slow = where.strikes("timeout")
