@@ -13,7 +13,9 @@ from services.common.rpc.runtime import App
 from services.devnet import genesis as first
 from services.devnet.actors import Actors
 from services.devnet.config import Settings
+from services.devnet.contracts.admin import SECOND
 from services.devnet.contracts.native import NativeEngine
+from services.devnet.contracts.port import Engines
 from services.devnet.contracts.solver import Solver
 from services.devnet.contracts.verifier import METHODS
 from services.devnet.faults import Faults, load_scenario
@@ -107,7 +109,8 @@ async def open_chain(settings: Settings, clock: Clock, faults: Faults) -> AsyncI
     """The chain of the state file, or a new one. Raises GenesisError or StateFileError."""
     genesis = first.make(settings)
     troubles = FaultyChain(faults)
-    engine = NativeEngine({"verifier": METHODS, "solver": Solver(troubles).methods})
+    native = {"verifier": METHODS, "verifier@2": METHODS | SECOND, "solver": Solver(troubles).methods}
+    engine = Engines(NativeEngine(native))
     rules = ChainRules(
         chain_id=settings.chain_id, finality_lag=settings.finality_lag,
         validity_blocks=settings.tx_validity_blocks, gas_price=settings.gas_price,

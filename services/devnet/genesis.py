@@ -14,6 +14,7 @@ from services.devnet.contracts.plain import U128
 from services.devnet.contracts.port import Engine
 from services.devnet.node.host import CallHost
 from services.devnet.node.keys import SecretKey, is_account_id, parse_ed25519, sha256
+from services.devnet.node.rent import account_for
 from services.devnet.node.state import Overlay, State, set_json
 
 PEOPLE: Final = ("alice.near", "bob.near")
@@ -149,6 +150,7 @@ def state(genesis: Genesis, engine: Engine, timestamp: int) -> dict[str, bytes]:
     for solver in genesis.solvers:
         terms = {"owner": genesis.owner, "verifier": genesis.verifier, "rates": genesis.rates}
         _init(overlay, engine, solver, "solver", terms, timestamp)
+    account_for(overlay, State({}, {}))
     return {name: value for name, value in overlay.delta.items() if value is not None}
 
 

@@ -53,6 +53,16 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/devnet/test_gas.py::test_what_a_callback_did_not_need_comes_back_too",),
     ),
     without(
+        "devnet", "storage-needs-no-balance", "services.devnet.node.runtime",
+        ("            if lack:\n", "            if False:\n"),
+        tests=("tests/unit/devnet/test_upgrade.py::test_an_account_that_cannot_pay_for_its_bytes_does_not_get_them",),
+    ),
+    without(
+        "devnet", "anybody-migrates-the-contract", "services.devnet.contracts.admin",
+        ('    if host.predecessor_id != host.account_id:\n        raise Panic("only this contract may migrate itself")\n', ""),
+        tests=("tests/unit/devnet/test_upgrade.py::test_only_an_owner_upgrades_and_only_the_contract_migrates",),
+    ),
+    without(
         "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
         ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
         tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),

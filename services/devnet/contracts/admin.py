@@ -4,6 +4,7 @@ from typing import Final
 
 from services.devnet.contracts.native import (
     Args,
+    Later,
     Method,
     account_arg,
     event,
@@ -12,10 +13,11 @@ from services.devnet.contracts.native import (
     save,
     text_arg,
 )  # fmt: skip
-from services.devnet.contracts.port import Host, Panic
+from services.devnet.contracts.port import TGAS, Host, Panic
 from services.devnet.node.keys import sha256
 
 ROLES: Final = ("owner", "pauser")
+MIGRATE_GAS: Final = 50 * TGAS
 
 
 def init(host: Host, args: Args) -> None:
@@ -90,9 +92,37 @@ def is_paused(host: Host, args: Args) -> bool:
     return bool(load(host, "config")["paused"])
 
 
-def upgrade(host: Host, args: Args) -> None:
+def upgrade(host: Host, args: Args) -> Later:
+    """`{code}`: other code takes this contract's place and migrates its state, both or neither. An owner only.
+
+    Works while paused, and while intents are executing: their callbacks find the new code.
+    """
     require_owner(host)
-    raise Panic("UPGRADE_UNSUPPORTED: a native contract is part of the node and changes with it")
+    code = text_arg(args, "code")
+    event(host, "upgrade_begun", {"account_id": host.predecessor_id, "code": code})
+    return Later(host.deploy(code, "migrate", b"{}", MIGRATE_GAS))
+
+
+def contract_version(host: Host, args: Args) -> int:
+    """Which layout the contract's state has."""
+    return int(load(host, "config").get("version", 1))
+
+
+def migrate(host: Host, args: Args) -> int:
+    """The second version's: the state of the first becomes its own. Once, by the contract itself."""
+    if host.predecessor_id != host.account_id:
+        raise Panic("only this contract may migrate itself")
+    config = load(host, "config")
+    if config.get("version", 1) != 1:
+        raise Panic("the state is migrated already")
+    save(host, "config", {**config, "version": 2})
+    event(host, "upgraded", {"version": 2})
+    return 2
+
+
+def fee(host: Host, args: Args) -> int:
+    """Of near/intents, in pips: this Verifier takes none."""
+    return 0
 
 
 def add_solver(host: Host, args: Args) -> None:
@@ -135,8 +165,12 @@ ADMIN: Final[dict[str, Method]] = {
     "unpause": Method(unpause),
     "is_paused": Method(is_paused, view=True),
     "upgrade": Method(upgrade),
+    "contract_version": Method(contract_version, view=True),
+    "fee": Method(fee, view=True),
     "add_solver": Method(add_solver),
     "remove_solver": Method(remove_solver),
     "is_solver": Method(is_solver, view=True),
     "rotate_salt": Method(rotate_salt),
 }
+SECOND: Final[dict[str, Method]] = {"migrate": Method(migrate, gas=1_000_000_000_000)}
+"""What the second version has besides: it is the same contract, with its version in its state, to rehearse on."""

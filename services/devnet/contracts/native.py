@@ -43,8 +43,11 @@ class NativeEngine:
     def __init__(self, contracts: Mapping[str, Mapping[str, Method]]) -> None:
         self._contracts = contracts
 
+    def has(self, code: str) -> bool:
+        return code in self._contracts
+
     def call(self, code: str, host: Host, method: str, args: bytes) -> bytes | int:
-        found = self._contracts.get(code, {}).get(method)
+        found = self._contracts[code].get(method)
         if found is None:
             raise MethodNotFound(method)
         host.burn(_BASE_GAS + found.gas + _ARGUMENT_GAS * len(args))

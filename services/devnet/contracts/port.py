@@ -43,6 +43,11 @@ class Host(Protocol):
         """Raises OutOfGas."""
         ...
 
+    def deploy(self, code: str, method: str, args: bytes, gas: int) -> int:
+        """Put other code in this contract's place and call `method` of it, in one receipt in a later block: both are
+        done or neither. Returns the promise's index."""
+        ...
+
     def promise_results(self) -> list[bytes | None]:
         """What the promises this call waited for returned; None for one that failed."""
         ...
@@ -55,9 +60,29 @@ class Host(Protocol):
 class Engine(Protocol):
     """Runs one kind of contract code."""
 
+    def has(self, code: str) -> bool:
+        """Whether it can run that code."""
+        ...
+
     def call(self, code: str, host: Host, method: str, args: bytes) -> bytes | int:
         """The returned bytes, or the index of the promise whose value is returned instead.
 
-        Raises Panic, MethodNotFound, OutOfGas.
+        Raises Panic, MethodNotFound, OutOfGas, and KeyError for code it does not have.
         """
         ...
+
+
+class Engines:
+    """Several kinds of engine beside each other: the first that has a code runs it."""
+
+    def __init__(self, *engines: Engine) -> None:
+        self._engines = engines
+
+    def has(self, code: str) -> bool:
+        return any(engine.has(code) for engine in self._engines)
+
+    def call(self, code: str, host: Host, method: str, args: bytes) -> bytes | int:
+        for engine in self._engines:
+            if engine.has(code):
+                return engine.call(code, host, method, args)
+        raise KeyError(code)

@@ -30,15 +30,18 @@ class Promised:
     gas: int
     inputs: list[str] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)
+    deploys: str | None = None
 
     def view(self, predecessor: str, signer: str, signer_key: str, gas_price: int) -> dict[str, Any]:
         call = {
             "method_name": self.method, "args": base64.b64encode(self.args).decode(),
             "gas": self.gas, "deposit": "0",
         }  # fmt: skip
+        code = "" if self.deploys is None else base64.b64encode(self.deploys.encode()).decode()
+        deployed: list[Any] = [] if self.deploys is None else [{"DeployContract": {"code": code}}]
         return receipt_view(
             self.id, predecessor, self.receiver, signer, signer_key, gas_price,
-            [{"FunctionCall": call}], self.inputs, self.outputs,
+            [*deployed, {"FunctionCall": call}], self.inputs, self.outputs,
         )  # fmt: skip
 
 
@@ -105,6 +108,11 @@ class CallHost:
     def next_id(self) -> str:
         self._made += 1
         return child_id(self._origin, self._made)
+
+    def deploy(self, code: str, method: str, args: bytes, gas: int) -> int:
+        index = self.promise(self.account_id, method, args, gas)
+        self.promises[index].deploys = code
+        return index
 
     def promise(self, account_id: str, method: str, args: bytes, gas: int, after: int | None = None) -> int:
         self._changes()

@@ -9,6 +9,7 @@ from services.devnet.node.counting import count_receipt
 from services.devnet.node.gas import ACTION_GAS, refunds
 from services.devnet.node.host import CallHost
 from services.devnet.node.keys import is_implicit
+from services.devnet.node.rent import account_for, lacking
 from services.devnet.node.state import Overlay, get_json, pay, set_json
 from services.devnet.node.troubles import OUT_OF_GAS, NoTroubles, Troubles
 
@@ -82,6 +83,11 @@ class Runtime:
                     run.action(action)
                 except ActionFailed as failure:
                     raise ActionFailed({"index": index, "kind": failure.kind}) from None
+            account_for(scratch, state)
+            lack = lacking(scratch, receipt["receiver_id"])
+            if lack:
+                missing = {"account_id": receipt["receiver_id"], "amount": str(lack)}
+                raise ActionFailed({"index": None, "kind": {"LackBalanceForState": missing}})
         except ActionFailed as failure:
             status = {"Failure": {"ActionError": failure.kind}}
             made = refunds(receipt, burnt=run.gas, passed_on=0, failed=True, price=self._price)
@@ -190,6 +196,11 @@ class _Run:
                     missing = {"account_id": self._me, "public_key": body["public_key"]}
                     raise ActionFailed({"DeleteKeyDoesNotExist": missing})
                 self.state.set(key, None)
+            case "DeployContract":
+                self._own("DeployContract")
+                account = get_json(self.state, f"a|{self._me}") or {}
+                code = base64.b64decode(body["code"]).decode()
+                set_json(self.state, f"a|{self._me}", {**account, "code": code})
 
     def _own(self, name: str) -> None:
         if self._from != self._me:
@@ -225,6 +236,9 @@ class _Run:
         if code is None:
             missing = {"CodeDoesNotExist": {"account_id": self._me}}
             raise ActionFailed({"FunctionCallError": {"CompilationError": missing}})
+        if not self._engine.has(str(code)):
+            broken = {"PrepareError": "Deserialization"}
+            raise ActionFailed({"FunctionCallError": {"CompilationError": broken}})
         pay(self.state, self._me, int(body["deposit"]))
         receipt = self._receipt
         self._fail_if_asked(body)

@@ -9,6 +9,7 @@ from services.common.clock import Clock
 from services.devnet.node.chain import Chain
 from services.devnet.node.keys import b58encode, is_account_id, sha256
 from services.devnet.node.records import Block
+from services.devnet.node.rent import used
 from services.devnet.node.runtime import Moment
 from services.devnet.node.state import Overlay, Reading, get_json
 from services.devnet.rpc.errors import handler_error, parse_error, unknown_block
@@ -120,7 +121,7 @@ class Views:
             "amount": found["amount"],
             "locked": "0",
             "code_hash": NO_CODE if code is None else b58encode(sha256(str(code).encode())),
-            "storage_usage": 182,
+            "storage_usage": used(found),
             "storage_paid_at": 0,
         }
 

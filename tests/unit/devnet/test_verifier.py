@@ -267,7 +267,7 @@ async def test_owners_pause_remove_and_cannot_upgrade(bench: Bench, user: User) 
     assert await bench.call("pause", {}) is None
     assert "paused" in await bench.solve(intent)
     assert await bench.call("unpause", {}) is None
-    assert "UPGRADE_UNSUPPORTED" in await bench.call("upgrade", {}, sender=bench.owner)
+    assert "code: missing" in await bench.call("upgrade", {}, sender=bench.owner)
     removed = await bench.call("remove_verified_intent", {"intent_id": "owned-1"}, sender=bench.owner)
     assert removed is True
     assert await bench.status("owned-1") == "failed"
