@@ -78,7 +78,8 @@ def run(options: Options) -> Report:
             if standard in SPREAD:
                 beside.append(
                     Row(
-                        name=f"the same with keys that were never seen before, {standard}",
+                        name=f"CPU time of a batch of {BATCH} : its bare signature checks, keys never seen before, "
+                        f"{standard}",
                         measured=median_ratio(spent["strangers"], spent["bare"]),
                     )
                 )
