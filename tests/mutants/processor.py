@@ -87,4 +87,9 @@ MUTANTS: tuple[Mutant, ...] = (
         ("        if signed:\n            return signed[-1].solver_id\n", ""),
         tests=("tests/property/test_solver_choice.py::test_p02_nobody_else_is_asked_while_the_first_may_still_act",),
     ),
+    without(
+        "P13", "the-alarm-is-on-a-metric-that-is-not-there", "services.processor.resolver",
+        ('            "intents_stuck",\n', '            "intents_stuck_now",\n'),
+        tests=("tests/arch/test_alert_rules.py::test_p13_rules_name_metrics_labels_and_values_that_exist",),
+    ),
 )  # fmt: skip
