@@ -5,6 +5,7 @@ In the order data flows: `worker.py` (claims due intents from the store) → `se
 dead) → back in `service.py`, the move into the store. `solvers.py` says who is asked to solve.
 
 Beside the work: `failures.py` (errors, and what callers are told) and `alerts.py` (what reaches people, over
-`webhook.py`); `resolver.py` finds what nobody ends and does what `stuck.py` says. `servicer.py` is what operators ask,
+`webhook.py`); `resolver.py` finds what nobody ends and does what `stuck.py` says; `funds.py` watches what
+the relayer can pay. `servicer.py` is what operators ask,
 `operating.py` does it, `admission.py` decides who may.
 """

@@ -31,6 +31,7 @@ from services.processor.alerts import Alerts, Webhook
 from services.processor.config import ProcessorSettings, WorkSettings
 from services.processor.failures import Failures
 from services.processor.follow import Follower
+from services.processor.funds import Funds
 from services.processor.keys import Keys
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
@@ -59,10 +60,11 @@ class Assembled:
     alerts: Alerts
     resolver: Resolver
     solvers: RatedSolvers
+    funds: Funds
 
     @property
     def beside(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        return (self.alerts.run, self.resolver.run, self.solvers.run)
+        return (self.alerts.run, self.resolver.run, self.solvers.run, self.funds.run)
 
     @property
     def operator(self) -> Operator:
@@ -108,7 +110,16 @@ def assemble(
         clock=clock,
         observe=vocabulary,
     )
-    lane = Lane(chain, keys, store, clock, vocabulary)
+    funds = Funds(
+        chain,
+        lambda: None if keys.signer is None else keys.signer.account_id,
+        intents=settings.funds_intents,
+        every=settings.funds_every_ms / 1000,
+        clock=clock,
+        observe=observe,
+        alerts=alerts,
+    )
+    lane = Lane(chain, keys, store, clock, vocabulary, low_balance=funds.refused)
 
     async def validate(submissions: Sequence[Submission]) -> Sequence[Verdict]:
         return await validator.validate(submissions, stored=True)
@@ -139,6 +150,7 @@ def assemble(
         clock=clock,
         observe=vocabulary,
         failures=failures,
+        funds=funds,
         verifier_id=settings.verifier_id,
         solve_attempts=settings.solve_attempts,
     )
@@ -172,7 +184,13 @@ def assemble(
         ),
     )
     return Assembled(
-        worker=worker, batches=batches, failures=failures, alerts=alerts, resolver=resolver, solvers=solvers
+        worker=worker,
+        batches=batches,
+        failures=failures,
+        alerts=alerts,
+        resolver=resolver,
+        solvers=solvers,
+        funds=funds,
     )
 
 

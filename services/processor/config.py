@@ -49,6 +49,15 @@ class WorkSettings(AlertSettings):
     solve_attempts: int = setting(
         3, unit="attempts", minimum=1, help="Solves refused outright by final receipts before an intent fails"
     )
+    funds_intents: int = setting(
+        100,
+        unit="intents",
+        minimum=0,
+        help="Submission pauses while the relayer's balance cannot pay for this many; 0: only when the chain refuses",
+    )
+    funds_every_ms: int = setting(
+        30_000, unit="ms", minimum=100, help="Time between looks at the relayer's balance and the gas price"
+    )
     tx_validity_blocks: int = setting(
         86_400, unit="blocks", minimum=1, help="Blocks for which the chain takes a transaction's block hash"
     )

@@ -90,12 +90,23 @@ class _ToSend:
 class Lane:
     """`run` does the work until cancelled; `sign` and `send` are for everybody else."""
 
-    def __init__(self, chain: Chain, keys: Keys, store: Store, clock: Clock, observe: Vocabulary) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        keys: Keys,
+        store: Store,
+        clock: Clock,
+        observe: Vocabulary,
+        *,
+        low_balance: Callable[[str], None] = lambda detail: None,
+    ) -> None:
+        """`low_balance` is told when the chain does not take bytes because nobody can pay for them."""
         self._chain = chain
         self._keys = keys
         self._store = store
         self._clock = clock
         self._observe = observe
+        self._low_balance = low_balance
         self._orders: list[Order] = []
         self._sends: list[_ToSend] = []
         self._arrivals = itertools.count()
@@ -259,7 +270,7 @@ class Lane:
 
     async def _send_waiting(self) -> None:
         waiting, self._sends = self._sends, []
-        gate = _Gate(self._chain)
+        gate = _Gate(self._chain, self._low_balance)
         while waiting:
             one = heapq.heappop(waiting)
             if one.sent.done():
@@ -269,7 +280,7 @@ class Lane:
                 one.sent.set_result(answer)
 
     async def _send_all(self, transactions: list[SignedTransaction]) -> None:
-        gate = _Gate(self._chain)
+        gate = _Gate(self._chain, self._low_balance)
         for tx in transactions:
             await gate.send(tx)
 
@@ -278,14 +289,17 @@ class _Gate:
     """Stops sending once a node seems away: a batch must not wait out a time-out for each. Who follows a
     transaction has it sent again."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, low_balance: Callable[[str], None]) -> None:
         self._chain = chain
+        self._low_balance = low_balance
         self._doubts = 0
 
     async def send(self, tx: SignedTransaction) -> Broadcast:
         if self._doubts >= DOUBTS:
             return Broadcast(result=BroadcastResult.UNKNOWN, detail="not sent: the node is away")
         answer = await self._chain.broadcast(tx.signed_bytes)
+        if answer.result is BroadcastResult.LOW_BALANCE:
+            self._low_balance(answer.detail)
         self._doubts = self._doubts + 1 if answer.result is BroadcastResult.UNKNOWN else 0
         return answer
 

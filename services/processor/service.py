@@ -30,6 +30,7 @@ from services.common.observe import logs, trace
 from services.common.rpc.coalesce import Coalescer
 from services.processor.failures import Failures
 from services.processor.follow import Follower
+from services.processor.funds import Funds
 from services.processor.lane import AWAY, Lane, LostIntent, Order
 from services.processor.model import (
     AFTER,
@@ -95,6 +96,7 @@ class IntentProcessor:
     clock: Clock
     observe: Vocabulary
     failures: Failures
+    funds: Funds
     verifier_id: str
     solve_attempts: int
 
@@ -144,6 +146,7 @@ class IntentProcessor:
             return Pause(FOREIGN_WAIT)
         if (
             record.status is Status.VERIFIED
+            and not self.funds.low
             and answered_true(record, VERIFY)
             and now(self.clock) < record.expires_at
         ):
@@ -156,6 +159,8 @@ class IntentProcessor:
 
     async def _act(self, record: IntentRecord, decision: Decision, seen: ChainIntent) -> IntentRecord | Pause:
         match decision.do:
+            case Do.SIGN if self.funds.low:
+                return Pause(LONG_WAIT)
             case Do.SIGN if record.status is Status.PENDING:
                 return await self._validate_and_verify(record)
             case Do.SIGN:

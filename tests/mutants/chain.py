@@ -124,4 +124,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("            if state.st_mode & stat.S_IRWXO:\n", "            if False:\n"),
         tests=("tests/unit/chain/test_near_signing.py::test_p09_a_key_file_open_to_everybody_signs_nothing",),
     ),
+    without(
+        "P4", "low-balance-is-signed-over", "services.processor.service",
+        ("            case Do.SIGN if self.funds.low:\n                return Pause(LONG_WAIT)\n", ""),
+        tests=("tests/unit/processor/test_funds.py::test_p04_low_balance_pauses_submission_and_fails_nobody",),
+    ),
+    without(
+        "P4", "a-refusal-for-money-pauses-nothing", "services.processor.lane",
+        ("            self._low_balance(answer.detail)\n", "            pass\n"),
+        tests=("tests/unit/processor/test_funds.py::test_p04_bytes_nobody_could_pay_for_go_out_again_and_nothing_new_is_signed_meanwhile",),
+    ),
 )  # fmt: skip

@@ -46,7 +46,7 @@ class FakeChain:
 
     Faults, each a number of times yet: `lose` (bytes never arrive), `silence` (they do, the answer doesn't),
     `away` (nobody answers a question), `solver_fails`, `refusals` (calls the contract panics on),
-    `broken` (calls that fail without a word of the contract's).
+    `broken` (calls that fail without a word of the contract's), `poor` (bytes not taken for lack of balance).
     """
 
     def __init__(self, now_ns: Any, *, step: int = 3) -> None:
@@ -67,6 +67,7 @@ class FakeChain:
         self.refusals: list[str] = []
         self.broken: list[Failure] = []
         self.funds = 10**25
+        self.poor = 0
 
     # --- the port ---
 
@@ -139,6 +140,9 @@ class FakeChain:
                 return Broadcast(result=BroadcastResult.REFUSED, detail="InvalidAccessKeyError")
             if self.height > int(tx["block"].removeprefix("block-")) + self.validity:
                 return Broadcast(result=BroadcastResult.EXPIRED, detail="Expired")
+            if self.poor > 0:
+                self.poor -= 1
+                return Broadcast(result=BroadcastResult.LOW_BALANCE, detail="NotEnoughBalance")
             self.pool[tx_hash] = tx
         if self.silence > 0:
             self.silence -= 1
