@@ -63,6 +63,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("tests/unit/devnet/test_upgrade.py::test_only_an_owner_upgrades_and_only_the_contract_migrates",),
     ),
     without(
+        "devnet", "final-counts-heights-not-blocks", "services.devnet.node.chain",
+        ("return self.back(head, self.rules.finality_lag).height", "return max(head - self.rules.finality_lag, self.earliest.height)"),
+        tests=("tests/unit/devnet/test_reorg.py::test_final_never_changes_and_the_file_says_what_memory_says[1]",),
+    ),
+    without(
         "devnet", "a-rule-outlives-its-count", "services.devnet.faults.registry",
         ("            if rule.count == 0:\n                del self._rules[rule.id]\n", ""),
         tests=("tests/unit/devnet/test_faults.py::test_a_count_ends_it_and_then_it_is_gone",),

@@ -134,6 +134,35 @@ async def test_a_follower_of_optimistic_blocks_sees_them_replaced(still: Client)
     assert (await still.error("chunk", chunk))["cause"]["name"] == "UNKNOWN_CHUNK"
 
 
+async def test_heights_without_a_block_are_passed_over(still: Client) -> None:
+    """Who counts heights falls over them; who follows prev_hash and prev_height does not."""
+    await blocks(still, 2)
+    await still.call("devnet_fault_add", {"fault": "skip_heights", "heights": 3, "skip": 1, "count": 2})
+    await through(still, "gap-1")
+    found, missing = [], []
+    newest = (await still.call("block", {"finality": "optimistic"}))["header"]
+    for height in range(newest["height"] + 1):
+        whole = await get(still, f"v0/block_opt/{height}")
+        (missing if whole is None else found).append(height)
+        if whole is None:
+            assert (await still.error("block", {"block_id": height}))["cause"]["name"] == "UNKNOWN_BLOCK"
+            continue
+        header = whole["block"]["header"]
+        assert header["prev_height"] == (found[-2] if len(found) > 1 else 0)
+        if len(found) > 1:
+            before = await still.call("block", {"block_id": header["prev_height"]})
+            assert before["header"]["hash"] == header["prev_hash"]
+    assert missing == [4, 5, 6, 8, 9, 10]
+    final = (await still.call("block", {"finality": "final"}))["header"]["height"]
+    assert final == found[-3], "two blocks behind, whatever their heights"
+    seen: list[str] = []
+    for height in found:
+        for shard in (await get(still, f"v0/block_opt/{height}"))["shards"]:
+            for one in shard["receipt_execution_outcomes"]:
+                seen += events(one["execution_outcome"]["outcome"]["logs"])
+    assert seen == DONE
+
+
 async def test_changes_of_contract_storage_name_the_receipt(still: Client) -> None:
     await through(still, "changed-1")
     touched = []

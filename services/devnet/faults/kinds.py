@@ -134,6 +134,11 @@ KINDS: Final[dict[str, Kind]] = {
             "transactions": Word(default="later", among=("again", "later", "lost")),
         },
     ),
+    "skip_heights": Kind(
+        says="a block passes over `heights` heights: there is no block there, ever",
+        bounds=(),
+        params={"heights": Number(default=1, least=1)},
+    ),
     "stall": Kind(says="no block is made, `count` says for how many block times", bounds=()),
 }
 """Every fault there is."""

@@ -87,7 +87,27 @@ class Chain:
 
     def final_from(self, head: int) -> int:
         """The newest final height for a node whose newest height is `head`."""
-        return max(head - self.rules.finality_lag, self.earliest.height)
+        return self.back(head, self.rules.finality_lag).height
+
+    def back(self, height: int, count: int) -> Block:
+        """The block `count` blocks before the newest at or below `height`; the earliest kept if there are no more."""
+        block = self._blocks.get(height)
+        while block is None:
+            if height <= self.earliest.height:
+                return self.earliest
+            height -= 1
+            block = self._blocks.get(height)
+        for _ in range(count):
+            before = self._blocks.get(block.prev_height)
+            if before is None or before is block:
+                return block
+            block = before
+        return block
+
+    @property
+    def not_final(self) -> int:
+        """How many blocks there are after the final one."""
+        return sum(height > self.final_height for height in reversed(list(self._blocks)[-100:]))
 
     @property
     def earliest(self) -> Block:
@@ -95,7 +115,7 @@ class Chain:
 
     def behind(self, blocks: int) -> Block:
         """The block a node that lags by `blocks` takes for the newest."""
-        return self._blocks.get(self.head.height - blocks, self.earliest) if blocks else self.head
+        return self.back(self.head.height, blocks)
 
     @property
     def pooled(self) -> int:
@@ -179,8 +199,8 @@ class Chain:
         """The newest `depth` blocks give way to `depth` + 1 others, all at once. Raises ValueError if one is final."""
 
         async def run() -> Reorganised:
-            if not 0 < depth <= self.head.height - self.final_height:
-                raise ValueError(f"only {self.head.height - self.final_height} blocks are not final")
+            if not 0 < depth <= self.not_final:
+                raise ValueError(f"{self.not_final} blocks are not final, so many at most")
             return await self._reorg(depth, fate)
 
         return await self._alone(run)
@@ -220,11 +240,12 @@ class Chain:
     async def _produce(self) -> Block:
         asked = self._troubles.reorg()
         if asked is not None:
-            await self._reorg(min(asked[0], self.head.height - self.final_height), asked[1])
+            await self._reorg(min(asked[0], self.not_final), asked[1])
         pool = list(self._pool.values())
         made = await self._maker.make(
-            self.state, self.head, self._clock.now_ns(), self._due, pool, self._txs, self.check_age
-        )
+            self.state, self.head, self._clock.now_ns(), self._due, pool, self._txs, self.check_age,
+            skipped=self._troubles.skipped(),
+        )  # fmt: skip
         if self._storage is not None:
             await self._storage.commit([made.change], list(made.work.records.values()))
         self._publish(made)
@@ -266,8 +287,8 @@ class Chain:
     async def _reorg(self, depth: int, fate: Fate) -> Reorganised:
         if depth == 0:
             return Reorganised(fork_height=self.head.height, vanished=(), transactions=())
-        fork, vanished = self.head.height - depth, self.head
-        gone = [self._blocks[height] for height in range(fork + 1, self.head.height + 1)]
+        fork, vanished = self.back(self.head.height, depth).height, self.head
+        gone = [block for height, block in self._blocks.items() if height > fork]
         back = self.state.back_to(fork)
         back_txs = {hash: record.back_to(fork) for hash, record in self._txs.items() if record.last > fork}
         dropped = frozenset(hash for hash, record in back_txs.items() if record is None)

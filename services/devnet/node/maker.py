@@ -46,10 +46,11 @@ class Maker:
     async def make(
         self, base: Reading, before: Block, timestamp: int, due: Due, pool: Iterable[SignedTransaction],
         known: Mapping[str, TxRecord], check_age: Callable[[SignedTransaction], None], salt: bytes = b"",
+        skipped: int = 0,
     ) -> Made:  # fmt: skip
         """The block after `before`, over the state `base`. `timestamp` in Unix ns, raised to be later than that of
-        `before`; `salt` makes another hash of what would be the same block."""
-        height, timestamp = before.height + 1, max(timestamp, before.timestamp + 1)
+        `before`; `salt` makes another hash of what would be the same block; `skipped` heights have no block."""
+        height, timestamp = before.height + 1 + skipped, max(timestamp, before.timestamp + 1)
         named = b58decode(before.hash) + height.to_bytes(8, "big") + timestamp.to_bytes(8, "big") + salt
         moment = Moment(height=height, hash=b58encode(sha256(named)), timestamp=timestamp)
         work = Work(moment, Overlay(base))
@@ -58,7 +59,7 @@ class Maker:
         made = await executor.block(work, chosen, due[:MAX_RECEIPTS])
         block = Block(
             height=height, hash=moment.hash, prev_hash=before.hash, timestamp=timestamp,
-            transactions=len(work.included), gas_used=work.gas,
+            transactions=len(work.included), gas_used=work.gas, prev_height=before.height,
         )  # fmt: skip
         undo: Delta = {key: base.get(key) for key in work.overlay.delta}
         return Made(block=block, work=work, undo=undo, due=due[MAX_RECEIPTS:] + made)

@@ -20,7 +20,8 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """`hash` and `prev_hash` are base58, `timestamp` Unix ns, `transactions` the number included."""
+    """`hash` and `prev_hash` are base58, `timestamp` Unix ns, `transactions` the number included. Heights may be
+    passed over: `prev_height` is the height of the block before."""
 
     height: int
     hash: str
@@ -28,6 +29,7 @@ class Block:
     timestamp: int
     transactions: int = 0
     gas_used: int = 0
+    prev_height: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ class State:
     def __init__(self, entries: dict[str, bytes], undo: Mapping[int, Delta]) -> None:
         self._entries = entries
         self._undo: OrderedDict[int, Delta] = OrderedDict(sorted(undo.items()))
+        self._floor = min(undo, default=0) - 1
 
     def get(self, key: str) -> bytes | None:
         return self._entries.get(key)
@@ -46,7 +47,7 @@ class State:
         self._change(delta)
         self._undo[height] = undo
         while len(self._undo) > HISTORY:
-            self._undo.popitem(last=False)
+            self._floor, _ = self._undo.popitem(last=False)
 
     def _change(self, delta: Delta) -> None:
         for key, value in delta.items():
@@ -60,7 +61,7 @@ class State:
         past: Delta = {}
         if not self._undo or height >= next(reversed(self._undo)):
             return past
-        if height + 1 not in self._undo:
+        if height < self._floor:
             raise KeyError(height)
         for undone in reversed(self._undo):
             if undone <= height:

@@ -53,6 +53,11 @@ def _undo(raw: bytes) -> Delta:
     return {key: None if value is None else value.encode("latin-1") for key, value in loads(raw).items()}
 
 
+def _block(raw: bytes) -> Block:
+    body = loads(raw)
+    return Block(**({"prev_height": body["height"] - 1} | body))
+
+
 def _record(raw: bytes) -> TxRecord:
     body = loads(raw)
     return TxRecord(
@@ -105,7 +110,7 @@ class Storage:
         heads = self._db.execute("select header, undo from blocks order by height").fetchall()
         if not heads:
             return None
-        blocks = [Block(**loads(row[0])) for row in heads]
+        blocks = [_block(row[0]) for row in heads]
         undo = {
             block.height: _undo(row[1])
             for block, row in zip(blocks[-HISTORY:], heads[-HISTORY:], strict=True)

@@ -27,6 +27,10 @@ class Troubles(Protocol):
         """How many of the newest blocks give way to others before the next one is made."""
         ...
 
+    def skipped(self) -> int:
+        """Heights that the next block passes over."""
+        ...
+
     def expires(self, tx: SignedTransaction) -> bool:
         """Whether the block hash of a pooled transaction is too old as a block takes it up."""
         ...
@@ -49,6 +53,9 @@ class NoTroubles:
 
     def reorg(self) -> tuple[int, Fate] | None:
         return None
+
+    def skipped(self) -> int:
+        return 0
 
     def expires(self, tx: SignedTransaction) -> bool:
         return False

@@ -63,8 +63,8 @@ class Following:
 
     async def _arrived(self, block: Block) -> list[Json]:
         """The receipts made in the block before: as on NEAR they come in here, and run when their data are there."""
-        before = self._chain.block_at(block.height - 1)
-        if before is None:
+        before = self._chain.block_at(block.prev_height)
+        if before is None or before is block:
             return []
         made: list[Json] = []
         for tx_hash, outcome in await self._outcomes(before):

@@ -17,6 +17,10 @@ class FaultyChain:
         rule = self._faults.strikes("reorg") if self._faults.any else None
         return None if rule is None else (rule.number("blocks"), Fate(rule.text("transactions")))
 
+    def skipped(self) -> int:
+        rule = self._faults.strikes("skip_heights") if self._faults.any else None
+        return 0 if rule is None else rule.number("heights")
+
     def expires(self, tx: SignedTransaction) -> bool:
         return self._faults.any and self._faults.strikes("expire", occasion_of(tx), at="block") is not None
 

@@ -94,7 +94,7 @@ class Vantage:
         """The newest block this node admits to."""
         head = self._chain.behind(self.lag)
         if self._stuck is not None and head.height > self._stuck:
-            return self._chain.block_at(self._stuck) or self._chain.earliest
+            return self._chain.back(self._stuck, 0)
         return head
 
     @property

@@ -46,12 +46,12 @@ class Views:
     def reference(self, params: Json, where: Vantage, older: int = 0) -> Block:
         """The block that `finality`, `block_id` or `sync_checkpoint` names; one by finality is `older` blocks older."""
         if "finality" in params:
-            head = max(where.head.height - older, self._chain.earliest.height)
+            head = self._chain.back(where.head.height - older, 0).height
             match params["finality"]:
                 case "optimistic":
                     height = head
                 case "near-final":
-                    height = max(head - max(self._chain.rules.finality_lag - 1, 0), 0)
+                    height = self._chain.back(head, max(self._chain.rules.finality_lag - 1, 0)).height
                 case "final":
                     height = self._chain.final_from(head)
                 case _:
@@ -173,7 +173,7 @@ class Views:
         final = self._chain.block_at(self._chain.final_from(block.height)) or self._chain.earliest
         header = {
             "height": block.height,
-            "prev_height": max(block.height - 1, 0),
+            "prev_height": block.prev_height,
             "hash": block.hash,
             "prev_hash": block.prev_hash,
             "timestamp": block.timestamp,

@@ -146,6 +146,8 @@ async def test_final_never_changes_and_the_file_says_what_memory_says(tmp_path: 
     async with build(settings, clock) as devnet:
         bench = Bench(devnet, clock)
         sent: dict[str, bytes] = {}
+        gaps = {"fault": "skip_heights", "heights": 2, "probability": 0.2, "seed": seed}
+        await bench.rpc("devnet_fault_add", **gaps)
         await bench.blocks(3)
         for number in range(60):
             clock.ns += 10**8
