@@ -69,6 +69,11 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(SEVERAL + "test_a_node_of_another_chain_is_never_asked_and_named_in_one_line",),
     ),
     without(
+        "P2", "a-node-of-a-chain-not-known-yet-is-asked", "services.common.chain.several.chain",
+        (" if one.standing is rank and one.verified]\n", " if one.standing is rank]\n"),
+        tests=(SEVERAL + "test_one_whose_chain_is_not_known_yet_is_asked_by_nobody_though_it_is_the_last",),
+    ),
+    without(
         "P4", "unknown-without-a-block-seen-before", "services.common.chain.near.chain",
         ("        if answer is TxState.UNKNOWN and not wait_final:\n", "        if False:\n"),
         tests=(NEAR + "test_p04_a_hash_that_is_unknown_is_so_up_to_a_final_block_seen_before",),

@@ -26,6 +26,7 @@ from services.common.domain.views import CurrentSalt, IsValidSalt
 from services.common.errors import IntentError, Reason, unavailable
 from services.common.observe import Observe
 from services.common.observe.metrics import new_registry
+from tests.harness.wait import eventually
 from tests.unit.processor.fake_chain import FakeChain
 
 GONE = IntentError(Reason.PERMISSION_DENIED, "no such key")
@@ -145,6 +146,35 @@ async def test_without_a_name_for_it_the_chain_is_that_of_the_first_that_answers
     chain = over(dead(), Node(), Node(chain_id="mainnet"))
     assert await chain.network() == "localnet"
     assert standings(chain)[2] is Standing.FOREIGN
+
+
+async def test_one_whose_chain_is_not_known_yet_is_asked_by_nobody_though_it_is_the_last() -> None:
+    shy, ours = Node(gas_price=1, network=unavailable("chain node")), Node(gas_price=2)
+    chain = over(shy, ours)
+    assert await chain.gas_price() == 2
+    ours.says["gas_price"] = unavailable("chain node")
+    with pytest.raises(IntentError):
+        await chain.gas_price()
+    assert "gas_price" not in shy.asked
+    shy.says["network"] = "localnet"
+    await chain.survey()
+    assert await chain.gas_price() == 1
+
+
+async def test_endpoints_are_compared_again_and_again_while_it_runs() -> None:
+    class Ticks(SystemClock):
+        async def sleep(self, seconds: float) -> None:
+            await tick.wait()
+            tick.clear()
+
+    tick, late = asyncio.Event(), Node(final=10)
+    named: Any = [("late", late), ("good", Node())]
+    async with SeveralChain(named, clock=Ticks()).running() as chain:
+        await chain.network()
+        assert standings(chain) == [Standing.BEHIND, Standing.USABLE]
+        late.final = 100
+        tick.set()
+        await eventually(lambda: standings(chain)[0] is Standing.USABLE)
 
 
 # --- disagreement about blocks ---

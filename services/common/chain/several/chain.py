@@ -225,7 +225,7 @@ class SeveralChain:
         usable = any(one.standing is Standing.USABLE for one in self.endpoints)
         if self._signs is None or (not usable and self._clock.monotonic() - self._surveyed > RESURVEY):
             await self.survey()
-        order = [one for rank in _ORDER for one in self.endpoints if one.standing is rank]
+        order = [one for rank in _ORDER for one in self.endpoints if one.standing is rank and one.verified]
         if self._signs is None or not order:
             raise nobody()
         return order

@@ -28,11 +28,13 @@ class Standing(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Endpoint:
-    """`name` is what may be said of it in logs; `final` the final block it last named."""
+    """`name` is what may be said of it in logs; `verified` whether it once named the wanted chain; `final` the final
+    block it last named."""
 
     name: str
     chain: Chain
     standing: Standing = Standing.USABLE
+    verified: bool = False
     final: Block | None = None
     strikes: int = 0
 

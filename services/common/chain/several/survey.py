@@ -29,6 +29,7 @@ async def survey(endpoints: Sequence[Endpoint], network: str, behind: int, voice
         if found and found != network:
             voice.stands(endpoint, Standing.FOREIGN, f"its chain is {found[:64]!r}, not {network!r}")
         elif found:
+            endpoint.verified = True
             same.append(endpoint)
         else:
             voice.stands(endpoint, Standing.AWAY, "it does not name its chain")
