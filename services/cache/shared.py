@@ -9,7 +9,8 @@ from services.cache.observe import Meters
 from services.cache.ports import SharedLevel, SharedUnavailable
 from services.common.clock import Clock
 
-MAX_CALLS: Final = 64
+MAX_READS: Final = 64
+MAX_WRITES: Final = 64
 """Most calls under way, those nobody waits for any more among them; more are not begun."""
 
 T = TypeVar("T")
@@ -85,9 +86,11 @@ class Guarded:
         if not self._admits(entries[0].status.intent_id):
             self._missed()
             return
-        call = self._begin(lambda: self._inner.put(entries))
-        self._writes.add(call)
-        call.add_done_callback(self._written)
+        if len(self._writes) >= MAX_WRITES:
+            self._missed()
+            self._meters.redis_refused("TooManyWrites")
+            return
+        self._write(lambda: self._inner.put(entries))
 
     async def forget(self, intent_ids: Sequence[str]) -> None:
         """Waits as a read does, for writes under way first: they would bring back what is to be forgotten."""
@@ -118,8 +121,8 @@ class Guarded:
             if self._breaker.may_probe():
                 self._start(self._probe(intent_id))
             return False
-        if len(self._calls) >= MAX_CALLS:
-            self._failed("TooManyCalls")
+        if len(self._calls) - len(self._writes) >= MAX_READS:
+            self._failed("TooManyReads")
             return False
         return True
 

@@ -2,6 +2,7 @@
 answers well again it is used again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from services.cache.adapters.redis import RedisLevel
 from services.cache.model import Breaker, Entry
 from services.cache.observe import Meters
+from services.cache.ports import SharedUnavailable
 from services.cache.shared import Guarded
 from services.common.errors import IntentError, Reason
 from services.common.redis.link import Link, open_redis
@@ -128,6 +130,39 @@ async def test_p07_a_read_does_not_wait_for_a_redis_that_takes_its_time(name: st
             assert list(await asyncio.wait_for(level.get(["a"]), PATIENCE)) == [None]
         assert len(level._calls) >= 1 or name == "a terabyte"
         await level.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["garbage", "a size that is none", "nested without end", "cut in a value", "BUSY"]
+)
+async def test_whatever_the_driver_raises_is_told_as_an_absence(name: str) -> None:
+    async with hostile(ANSWERS[name]) as server:
+        level = RedisLevel(link_to(server), expire_seconds=30, corrupt=lambda why: None)
+        entry = Entry(status=status("a", 1), read_at_ms=1)
+        try:
+            attempts: list[Callable[[], Awaitable[object]]] = [
+                lambda: level.get(["a"]),
+                lambda: level.put([entry]),
+                lambda: level.forget(["a"]),
+            ]
+            for attempt in attempts:
+                with pytest.raises(SharedUnavailable):
+                    await attempt()
+        finally:
+            await level.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["another kind: text", "another kind: number", "too many parts", "numbers for values"]
+)
+async def test_an_answer_of_another_shape_is_an_absence(name: str) -> None:
+    async with hostile(ANSWERS[name]) as server:
+        level = RedisLevel(link_to(server), expire_seconds=30, corrupt=lambda why: None)
+        try:
+            with pytest.raises(SharedUnavailable):
+                await level.get(["a"])
+        finally:
+            await level.close()
 
 
 async def test_a_master_that_is_one_no_longer_is_left_for_a_new_connection() -> None:

@@ -177,6 +177,24 @@ async def test_a_corrupt_value_is_a_counted_miss_and_gives_way(
     await level.close()
 
 
+async def test_a_value_that_is_too_long_stays_where_it_is(url: str) -> None:
+    level = connect(url)
+    async with client(url) as asked:
+        await asked.set(key("a"), b"x" * 2_000_000)
+
+        async def sent() -> int:
+            found = await asked.info("stats")
+            nodes = found.values() if all(isinstance(one, dict) for one in found.values()) else [found]
+            return sum(int(one["total_net_output_bytes"]) for one in nodes)
+
+        before = await sent()
+        assert list(await level.get(["a"])) == [None]
+        assert await sent() - before < 500_000
+        await level.put([entry("a", 1)])
+        assert list(await level.get(["a"])) == [entry("a", 1)]
+    await level.close()
+
+
 async def test_p06_a_later_schema_keeps_older_versions_out(url: str) -> None:
     corrupt: list[str] = []
     level = connect(url, corrupt)

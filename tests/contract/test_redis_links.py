@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import secrets
+import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -118,6 +120,17 @@ async def test_a_password_file_that_changes_counts_for_new_connections(
     await level.close()
 
 
+async def refused(settings: RedisSettings) -> None:
+    """By the handshake: everything else is right."""
+    level = level_of(opened(settings))
+    try:
+        with pytest.raises(SharedUnavailable) as told:
+            await level.get(["a"])
+        assert str(told.value) == "ConnectionError"
+    finally:
+        await level.close()
+
+
 async def test_tls_is_checked_against_the_ca_that_is_named(
     guarded_server: ServerProcess, files: Authority, tmp_path: Path
 ) -> None:
@@ -126,10 +139,7 @@ async def test_tls_is_checked_against_the_ca_that_is_named(
         await serves(RedisSettings(redis_url=url, redis_password=PASSWORD, redis_ca_file=files.ca))
         other = redis_shapes.authority(tmp_path).ca
         for ca in (other, None):
-            level = level_of(opened(RedisSettings(redis_url=url, redis_ca_file=ca)))
-            with pytest.raises(SharedUnavailable):
-                await level.get(["a"])
-            await level.close()
+            await refused(RedisSettings(redis_url=url, redis_password=PASSWORD, redis_ca_file=ca))
 
 
 async def test_tls_is_checked_for_the_host_that_was_asked_for(
@@ -137,11 +147,8 @@ async def test_tls_is_checked_for_the_host_that_was_asked_for(
 ) -> None:
     elsewhere = redis_shapes.authority(tmp_path, host="127.0.0.2")
     async with redis_shapes.tls(guarded_server, elsewhere) as port:
-        settings = RedisSettings(redis_url=f"rediss://127.0.0.1:{port}", redis_ca_file=elsewhere.ca)
-        level = level_of(opened(settings))
-        with pytest.raises(SharedUnavailable):
-            await level.get(["a"])
-        await level.close()
+        url = f"rediss://suite@127.0.0.1:{port}"
+        await refused(RedisSettings(redis_url=url, redis_password=PASSWORD, redis_ca_file=elsewhere.ca))
 
 
 @pytest.mark.timeout(90)
@@ -197,6 +204,28 @@ async def test_p07_a_cluster_goes_on_with_the_nodes_it_has(folder: Path) -> None
             except SharedUnavailable:
                 return False
 
+        await eventually(all_written, 30)
+        await level.close()
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_p07_a_cluster_fails_over(folder: Path, how: signal.Signals) -> None:
+    """Also where its old master takes connections and answers nothing."""
+    with redis_shapes.cluster(folder / f"failover-{how.name}", replica=True) as (url, nodes):
+        level = level_of(opened(RedisSettings(redis_url=url), timeout=0.5))
+        await level.put(entries(1))
+        assert redis_shapes.keys(nodes[0], "intent:*")
+        os.kill(nodes[0].pid, how)
+
+        async def all_written() -> bool:
+            try:
+                await level.put(entries(2))
+                return list(await level.get(IDS)) == entries(2)
+            except SharedUnavailable:
+                return False
+
+        assert not await all_written()
         await eventually(all_written, 30)
         await level.close()
 

@@ -57,12 +57,14 @@ def sentinel(folder: Path) -> Iterator[tuple[str, dict[str, ServerProcess]]]:
 
 
 @contextmanager
-def cluster(folder: Path, nodes: int = 3) -> Iterator[tuple[str, list[ServerProcess]]]:
-    """The URL and the nodes, each master of its part of the slots."""
+def cluster(
+    folder: Path, nodes: int = 3, *, replica: bool = False
+) -> Iterator[tuple[str, list[ServerProcess]]]:
+    """The URL and the nodes, each master of its part of the slots; with `replica` one more stands by for the first."""
     with ExitStack() as stack:
         started: list[ServerProcess] = []
         buses: list[int] = []
-        for number in range(nodes):
+        for number in range(nodes + replica):
             buses.append(free_port())
             lines = (
                 "cluster-enabled yes",
@@ -74,7 +76,8 @@ def cluster(folder: Path, nodes: int = 3) -> Iterator[tuple[str, list[ServerProc
         bounds = [SLOTS * number // nodes for number in range(nodes + 1)]
         clients = [stack.enter_context(client(one)) for one in started]
         for number, one in enumerate(clients):
-            one.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+            if number < nodes:
+                one.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
             one.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
             if number:
                 one.execute_command("CLUSTER MEET", "127.0.0.1", _port(started[0]), buses[0])
@@ -86,7 +89,21 @@ def cluster(folder: Path, nodes: int = 3) -> Iterator[tuple[str, list[ServerProc
             )
 
         wait_until(joined, TIME)
+        if replica:
+            first = clients[0].execute_command("CLUSTER MYID")
+            wait_until(lambda: _replicates(clients[nodes], first), TIME)
+            wait_until(lambda: clients[nodes].info("replication")["master_link_status"] == "up", TIME)
+            for one in clients:
+                wait_until(lambda one=one: len(one.execute_command("CLUSTER REPLICAS", first)) == 1, TIME)
         yield "redis+cluster://" + ",".join(f"127.0.0.1:{_port(one)}" for one in started), started
+
+
+def _replicates(node: Any, master: str) -> bool:
+    try:
+        return bool(node.execute_command("CLUSTER REPLICATE", master))
+    except redis.ResponseError as error:
+        # it has not met that node yet
+        raise OSError(str(error)) from error
 
 
 @contextmanager

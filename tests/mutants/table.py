@@ -10,6 +10,7 @@ from tests.mutants import (
     lists,
     messages,
     processor,
+    redis,
     retention,
     signatures,
     store,
@@ -30,6 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *tokens.MUTANTS,
     *processor.MUTANTS,
     *keys.MUTANTS,
+    *redis.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",
         ('    connection.execute("SAVEPOINT one")\n', '    connection.execute("SAVEPOINT one")\n    savepoint = False\n'),

@@ -54,11 +54,19 @@ class World:
 
 
 @asynccontextmanager
-async def serving(redis_url: str | None) -> AsyncIterator[World]:
+async def serving(
+    redis_url: str | None, *, store: Store | None = None, memory_entries: int = 1_000
+) -> AsyncIterator[World]:
     clock = SystemClock()
-    store, chain, observe = Store(clock), Chain(), Observe(service="cache")  # type: ignore[arg-type]
+    store = store or Store(clock)  # type: ignore[arg-type]
+    chain, observe = Chain(), Observe(service="cache")
     settings = CacheSettings(
-        port=0, admin_port=0, redis_url=redis_url, redis_pause_ms=20, redis_timeout_ms=500
+        port=0,
+        admin_port=0,
+        redis_url=redis_url,
+        redis_pause_ms=20,
+        redis_timeout_ms=500,
+        memory_entries=memory_entries,
     )
     async with (
         open_cache(settings, store=store, chain=chain, clock=clock, observe=observe) as cache,

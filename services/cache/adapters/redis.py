@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from redis.exceptions import ConnectionError as AwayError
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, ResponseError
-from redis.exceptions import TimeoutError as LateError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from services.cache.model import Entry
 from services.cache.ports import SharedUnavailable
@@ -50,9 +48,6 @@ return written
 """)
 """KEYS: any. ARGV: seconds to live, most bytes of a value, then per key value, version, readAt in ms.
 Returns how many were written; the others stand newer. What stands but cannot be read gives way."""
-
-_MOVED_ON: Final = (AwayError, LateError, ReadOnlyError, RedisClusterException)
-"""Errors after which another server may have to be asked."""
 
 
 class RedisLevel:
@@ -126,9 +121,6 @@ class RedisLevel:
         for command in commands:
             pipeline.execute_command(*command)
         results: list[Any] = await pipeline.execute(raise_on_error=False)
-        if any(isinstance(result, _MOVED_ON) for result in results):
-            # a pipeline does not look anew who serves which slots, as single commands do
-            await self._link.renew()
         return results
 
     @asynccontextmanager
@@ -166,7 +158,7 @@ def _raise_if(failed: bool, results: Sequence[Any]) -> None:
 
 def _short(value: Any) -> Any:
     """What FETCH would have said: GETRANGE is empty where there is nothing, and an error where no string is."""
-    if isinstance(value, ResponseError) and not isinstance(value, _MOVED_ON):
+    if isinstance(value, ResponseError) and str(value).startswith("WRONGTYPE"):
         return b""
     if isinstance(value, Exception) or value == b"":
         return None

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.cache.model import Breaker, Entry
-from services.cache.shared import MAX_CALLS, Guarded
+from services.cache.shared import MAX_READS, MAX_WRITES, Guarded
 from tests.unit.cache.fakes import Clock, Shared, new_meters, status
 
 LONG = 60.0
@@ -53,8 +53,9 @@ async def test_p07_a_level_that_is_away_is_a_miss_and_then_left_alone() -> None:
 
 async def test_p07_a_level_that_hangs_is_given_up_after_its_wait() -> None:
     hang = Hang()
-    level = guarded(Shared(hang), Clock(), wait=0.01)
+    level = guarded(Shared(hang), Clock(), wait=0.01, give_up=5.0)
     assert list(await level.get(["a"])) == [None]
+    assert len(level._calls) == 1, "it still hangs"
     await level.forget(["a"])
     await level.close()
 
@@ -62,7 +63,7 @@ async def test_p07_a_level_that_hangs_is_given_up_after_its_wait() -> None:
 async def test_p07_nobody_waits_for_a_write() -> None:
     hang = Hang()
     level = guarded(Shared(hang), Clock(), wait=LONG)
-    await asyncio.wait_for(level.put([entry(Clock(), 1)]), 10)
+    await asyncio.wait_for(level.put([entry(Clock(), 1)]), 5)
     hang.over.set()
     await level.settled()
 
@@ -120,11 +121,15 @@ async def test_a_call_that_came_late_goes_on_by_itself() -> None:
 
 async def test_p07_calls_under_way_are_bounded() -> None:
     hang = Hang()
-    level = guarded(Shared(hang), Clock(), wait=LONG, give_up=LONG)
-    for version in range(1, MAX_CALLS + 20):
+    inner = Shared(hang)
+    level = guarded(inner, Clock(), wait=0.0, failures=1_000)
+    for version in range(1, MAX_WRITES + 20):
         await level.put([entry(Clock(), version)])
-    assert len(level._calls) == MAX_CALLS
-    assert list(await level.get(["a"])) == [None]
+    assert len(level._calls) == MAX_WRITES
+    for _ in range(MAX_READS + 20):
+        assert list(await level.get(["a"])) == [None]
+    assert len(inner.gets) == MAX_READS, "many writes keep no read away"
+    assert len(level._calls) == MAX_WRITES + MAX_READS
     hang.over.set()
     await level.settled()
 
@@ -154,7 +159,7 @@ async def test_p06_values_from_before_a_write_that_was_lost_are_not_taken() -> N
     assert list(await level.get(["a"])) == [fresh]
 
 
-async def test_what_is_forgotten_is_not_brought_back_by_a_write_under_way() -> None:
+async def test_p06_what_is_forgotten_is_not_brought_back_by_a_write_under_way() -> None:
     clock, hang = Clock(), Hang()
     inner = Shared(hang)
     level = guarded(inner, clock)
