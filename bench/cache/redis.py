@@ -118,7 +118,7 @@ async def _cold(url: str, pid: int, rounds: int) -> tuple[dict[str, list[float]]
             now=SystemClock().monotonic,
             timeout=5.0,
             max_batch=1,
-            max_in_flight=CALLERS,
+            max_in_flight=CALLERS - 8,
         )
         filling = RedisLevel(link, expire_seconds=600, corrupt=lambda why: None)
 
