@@ -13,6 +13,7 @@ from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Verdict
 from services.common.errors import IntentError, Reason, Violation
 from services.processor.config import WorkSettings
+from services.processor.convert import report_to_proto
 from services.processor.failures import Answer
 from services.processor.webhook import open_webhook
 from tests.harness.receiver import receiving
@@ -109,6 +110,8 @@ async def test_what_nobody_foresaw_reaches_people_and_its_details_the_log_alone_
         await eventually(lambda: receiver.got)
         record = await play.record(intent_id)
         answer = made.failures.answer(record)
+        (report,) = await made.operator.look([intent_id])
+        told = report_to_proto(report)
         await play.resting(intent_id)
         play.clock.advance(seconds=60)
         (ended,) = await play.ended(intent_id)
@@ -123,6 +126,7 @@ async def test_what_nobody_foresaw_reaches_people_and_its_details_the_log_alone_
     assert "boom" not in str(got), "an error's own text may hold anything"
     details = "RuntimeError: boom of the inside" if development else None
     assert answer == Answer(error="Unexpected error processing intent", details=details)
+    assert (told.error, told.details) == ("Unexpected error processing intent", details or "")
 
 
 async def test_a_receiver_that_hangs_holds_up_no_intent(play: Stage) -> None:
