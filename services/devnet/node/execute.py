@@ -141,7 +141,7 @@ class Executor:
 
     def _run(self, work: Work, item: Json) -> None:
         receipt, tx_hash = item["receipt"], item["tx"]
-        if "held_until" not in item:
+        if "held_until" not in item and not self._troubles.quiet:
             wait = self._held(receipt)
             if wait:
                 work.queue.append({**item, "held_until": work.moment.height + wait})

@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from services.devnet.node.borsh import BorshError, Reader
@@ -96,6 +97,11 @@ def permission_view(permission: CallPermission | None) -> object:
     return {"FunctionCall": body}
 
 
+@lru_cache(4_096)
+def _key_text(public_key: bytes) -> str:
+    return ED25519 + b58encode(public_key)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedTransaction:
     """`digest` is sha256 of the borsh transaction, what is signed; `hash` its base58, the transaction's id."""
@@ -112,7 +118,7 @@ class SignedTransaction:
 
     @property
     def key_text(self) -> str:
-        return ED25519 + b58encode(self.public_key)
+        return _key_text(self.public_key)
 
     def view(self) -> dict[str, Any]:
         """NEAR's SignedTransactionView."""

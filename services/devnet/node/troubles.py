@@ -23,6 +23,11 @@ class Fate(Enum):
 class Troubles(Protocol):
     """Asked at each occasion; every answer but the plain one uses a fault up."""
 
+    @property
+    def quiet(self) -> bool:
+        """No fault is in force: nothing need be asked."""
+        ...
+
     def reorg(self) -> tuple[int, Fate] | None:
         """How many of the newest blocks give way to others before the next one is made."""
         ...
@@ -50,6 +55,8 @@ class Troubles(Protocol):
 
 class NoTroubles:
     """A healthy chain."""
+
+    quiet = True
 
     def reorg(self) -> tuple[int, Fate] | None:
         return None

@@ -13,6 +13,10 @@ class FaultyChain:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
+    @property
+    def quiet(self) -> bool:
+        return not self._faults.any
+
     def reorg(self) -> tuple[int, Fate] | None:
         rule = self._faults.strikes("reorg") if self._faults.any else None
         return None if rule is None else (rule.number("blocks"), Fate(rule.text("transactions")))
