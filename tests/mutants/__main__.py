@@ -51,7 +51,8 @@ def judge(mutant: Mutant) -> tuple[Mutant, str, float]:
     why = ""
     if code == 0:
         why = "SURVIVED: its test passes without the protection"
-    elif code != 1 or " error" in output.splitlines()[-1]:
+    elif code != 1 or " failed" not in output.splitlines()[-1] or " error" in output.splitlines()[-1]:
+        # a mutant that could not be made ends pytest with 1 as well
         why = f"pytest ended with {code}, not with a failed test:\n{output[-2000:]}"
     return mutant, why, time.monotonic() - started
 
