@@ -1,9 +1,11 @@
 """The processor without what keeps strangers out and forgotten intents in sight."""
+# ruff: noqa: E501 (pieces of source stand on one line each)
 
 from tests.mutants.mutant import Mutant, without
 
 _SETTLE = "tests/contract/test_store_settle.py"
 _STUCK = "tests/unit/processor/test_p13_stuck.py"
+_ALERTS = "tests/unit/processor/test_alerts.py"
 _ADMISSION = "tests/rpc/test_processor_admission.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -91,5 +93,30 @@ MUTANTS: tuple[Mutant, ...] = (
         "P13", "the-alarm-is-on-a-metric-that-is-not-there", "services.processor.resolver",
         ('            "intents_stuck",\n', '            "intents_stuck_now",\n'),
         tests=("tests/arch/test_alert_rules.py::test_p13_rules_name_metrics_labels_and_values_that_exist",),
+    ),
+    without(
+        "P13", "the-same-notice-again-and-again", "services.processor.alerts",
+        ("        if last is not None and moment - last < self._repeat:\n", "        if last is not None and moment < last:\n"),
+        tests=(f"{_ALERTS}::test_the_same_notice_is_given_once_until_its_time_is_over",),
+    ),
+    without(
+        "P13", "notices-wait-without-end", "services.processor.alerts",
+        ("        if self._webhook is not None and len(self._queue) >= MAX_QUEUE:\n", "        if self._webhook is None and self._queue:\n"),
+        tests=(f"{_ALERTS}::test_a_receiver_that_hangs_delays_nobody_and_the_queue_has_an_end",),
+    ),
+    without(
+        "P9", "a-redirect-takes-notices-elsewhere", "services.processor.webhook",
+        ("allow_redirects=False", "allow_redirects=True"),
+        tests=(f"{_ALERTS}::test_a_redirect_is_not_followed",),
+    ),
+    without(
+        "P9", "the-webhooks-url-is-logged", "services.processor.webhook",
+        ("            raise NotDelivered(type(error).__name__, again=True) from None\n", "            raise NotDelivered(self._url, again=True) from None\n"),
+        tests=(f"{_ALERTS}::test_neither_url_nor_header_is_ever_logged",),
+    ),
+    without(
+        "P9", "details-of-the-inside-for-everybody", "services.processor.failures",
+        (" if self._development else None", ""),
+        tests=("tests/unit/processor/test_failures.py::test_what_nobody_foresaw_reaches_people_and_its_details_the_log_alone_unless_in_development[False]",),
     ),
 )  # fmt: skip
