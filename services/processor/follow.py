@@ -8,12 +8,14 @@ from services.common.clock import Clock
 from services.common.domain.intent import SignedTransaction
 from services.common.errors import IntentError, Reason
 from services.processor.lane import Lane
-from services.processor.model import DEAD, VERIFY, evidence, settled
+from services.processor.model import DEAD, UNKNOWN, VERIFY, basis_of, evidence, settled
 from services.processor.observe import Vocabulary
 from services.processor.pace import Pace
 
 DEAD_MARGIN: Final = 2
 """Blocks between seeing the nonce passed and believing that no node knows the transaction."""
+OVER: Final = frozenset({"verified", "completed", "failed"})
+"""What the contract says of an intent that no solve is at work on. Not to know it is no such word: it was verified."""
 DOUBTFUL: Final = frozenset({BroadcastResult.NONCE_TAKEN, BroadcastResult.EXPIRED})
 """Answers to a broadcast after which the proof of death is looked for."""
 
@@ -51,9 +53,10 @@ class Follower:
                     doubts = doubts + 1 if answer.result is not BroadcastResult.ACCEPTED else 0
                     if answer.result in DOUBTFUL or doubts > 2:
                         passed = await self._passed(tx)
-                        if passed is not None:
-                            first = passed if first is None else first
-                            dead = await self._dead(intent_id, tx, passed, first.height)
+                        # what a later look contradicts is no evidence: it begins anew
+                        first = passed if passed is None or first is None else first
+                        if first is not None:
+                            dead = await self._dead(intent_id, tx, first)
                             if dead is not None:
                                 return self._ended(dead)
                 else:
@@ -70,33 +73,39 @@ class Follower:
         except IntentError as error:
             if error.reason is not Reason.PERMISSION_DENIED:
                 raise
+            height = int(error.metadata.get("block_height") or 0)
+            # when it was signed the key was there: a node that is behind that block may never have seen it
+            if height <= tx.block_height:
+                return None
             # a key that is gone takes nothing any more, and one added again starts far above old nonces
-            return Passed(height=(await self._look(tx.hash)).block_height, key="gone")
+            return Passed(height=height, key="gone")
         if key.nonce >= tx.nonce:
             return Passed(height=key.block_height, key=f"nonce {key.nonce}")
         if key.block_height > tx.block_height + self.validity:
-            return Passed(height=key.block_height, key="block hash too old")
+            block = await self.chain.block(tx.block_hash)
+            # by the block itself, where the node has it still: the height noted at signing was one node's word
+            if block is None or key.block_height > block.height + self.validity:
+                return Passed(height=key.block_height, key="block hash too old")
         return None
 
-    async def _dead(
-        self, intent_id: str, tx: SignedTransaction, passed: Passed, first_height: int
-    ) -> SignedTransaction | None:
+    async def _dead(self, intent_id: str, tx: SignedTransaction, passed: Passed) -> SignedTransaction | None:
         """`tx` marked dead if it can never be included and never was.
 
-        A final block ruled it out (`passed`); blocks later a node that has that block still does not know its
-        hash; and the contract is not at work on it.
+        A final block ruled it out (`passed`); blocks later a node that has that block still does not know its hash; and
+        blocks later the contract is not at work on it: a solve was never begun or is over.
         """
         seen = await self._look(intent_id)
-        if seen.block_height < first_height + DEAD_MARGIN:
+        if seen.block_height < passed.height + DEAD_MARGIN:
             return None
         again = await self.chain.outcome(tx.hash, tx.signer_id)
-        if again.state is not TxState.UNKNOWN or again.block_height < first_height + DEAD_MARGIN:
+        if again.state is not TxState.UNKNOWN or again.block_height < passed.height + DEAD_MARGIN:
             return None
-        if tx.purpose != VERIFY and seen.status == "executing":
+        if tx.purpose != VERIFY and seen.status not in OVER:
             return None
         proof = evidence(
-            key=passed.key, nonce=tx.nonce, passed_at=first_height, block_height=seen.block_height,
-            signed_at=tx.block_height, contract_status=seen.status or "unknown",
+            key=passed.key, public_key=tx.public_key, nonce=tx.nonce, passed_at=passed.height,
+            unknown_at=again.block_height, block_height=seen.block_height, signed_at=tx.block_height,
+            contract_status=seen.status or UNKNOWN, basis=basis_of(tx),
         )  # fmt: skip
         return replace(tx, status=DEAD, evidence=proof)
 

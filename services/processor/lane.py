@@ -10,7 +10,7 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from services.common.chain.port import (
@@ -60,12 +60,13 @@ class LostIntent(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """A call to sign for an intent, and the write that makes its bytes durable."""
+    """A call to sign for an intent, and the write that makes its bytes durable. `basis`: why it may be signed."""
 
     call: FunctionCall
     purpose: str
     write: Callable[[SignedTransaction], Transition | TransactionRecord]
     solver_id: str = ""
+    basis: str = ""
     stored: "asyncio.Future[tuple[IntentRecord, SignedTransaction]]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -182,6 +183,7 @@ class Lane:
                 order.call, signer, nonce=self._nonces.popleft(), anchor=anchor,
                 purpose=order.purpose, solver_id=order.solver_id,
             )  # fmt: skip
+            tx = replace(tx, evidence=order.basis)
             prepared.append(_Prepared(order=order, tx=tx, write=order.write(tx)))
         return prepared
 

@@ -35,6 +35,8 @@ DEAD: Final = "dead"
 NOT_THE_INTENTS: Final = frozenset({Failure.LOW_BALANCE, Failure.NO_CONTRACT})
 """Kinds of failure that say nothing of the intent: no money to pay with, nobody there to ask."""
 
+UNKNOWN: Final = "unknown"
+"""In evidence: what the contract does not know."""
 MAX_EVIDENCE: Final = 4096
 """Bytes of an evidence text."""
 
@@ -82,6 +84,8 @@ class Decision:
 
 def decide(record: IntentRecord, seen: ChainIntent) -> Decision:
     """What the contract's view means for `record`; `record` holds the outcome of everything signed for it."""
+    if behind(record, seen):
+        return Decision(do=Do.WAIT)
     at = {"block_height": seen.block_height, "block_timestamp_ns": str(seen.block_timestamp_ns)}
     if seen.status is not None:
         if seen.kept is None:
@@ -138,6 +142,23 @@ def open_transactions(record: IntentRecord) -> list[SignedTransaction]:
     return sorted((tx for tx in record.transactions if tx.status == SIGNED), key=lambda tx: tx.nonce)
 
 
+def behind(record: IntentRecord, seen: ChainIntent) -> bool:
+    """Whether a view is of a block before one that told how something ended: from then on it says nothing new."""
+    return seen.block_height < max((height_of(tx) for tx in record.transactions), default=0)
+
+
+def basis(record: IntentRecord, purpose: str, seen: ChainIntent | None) -> str:
+    """Why a transaction is signed, kept with it: what the contract said, or which final answer stands for that, and
+    how those of the same purpose before it ended."""
+    before = [tx for tx in record.transactions if tx.purpose == purpose]
+    facts: dict[str, Any] = {"after": [{"hash": tx.hash, "status": tx.status} for tx in before[-8:]]}
+    if seen is not None:
+        facts |= {"contract_status": seen.status or UNKNOWN, "block_height": seen.block_height}
+    elif (told := answered_true(record, VERIFY)) is not None:
+        facts |= {"answered": told.hash, "block_height": height_of(told)}
+    return evidence(**facts)
+
+
 def settled(tx: SignedTransaction, outcome: TxOutcome) -> SignedTransaction:
     """`tx` with its final outcome. A verification that does not answer true is a failure."""
     succeeded = outcome.state is TxState.SUCCEEDED and (tx.purpose != VERIFY or outcome.value is True)
@@ -153,6 +174,7 @@ def settled(tx: SignedTransaction, outcome: TxOutcome) -> SignedTransaction:
             failure=failure,
             failure_kind=outcome.failure_kind,
             logs=outcome.logs[-8:],
+            basis=basis_of(tx),
         ),
     )
 
@@ -233,9 +255,17 @@ def last_failure(record: IntentRecord) -> dict[str, Any]:
     return {"transaction": failed[-1].hash, "receipt": _parsed(failed[-1].evidence)}
 
 
-def height_of(tx: SignedTransaction) -> int:
-    """The final block that told how `tx` ended, 0 if unknown."""
+def basis_of(tx: SignedTransaction) -> Any:
+    """Why it was signed, as `basis` said; "" where that is not known."""
     parsed = _parsed(tx.evidence)
+    if tx.status == SIGNED or not isinstance(parsed, dict):
+        return parsed
+    return parsed.get("basis", "")
+
+
+def height_of(tx: SignedTransaction) -> int:
+    """The final block that told how `tx` ended, 0 if unknown or not ended."""
+    parsed = _parsed(tx.evidence) if tx.status != SIGNED else None
     return int(parsed.get("block_height", 0)) if isinstance(parsed, dict) else 0
 
 

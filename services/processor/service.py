@@ -40,6 +40,7 @@ from services.processor.model import (
     Decision,
     Do,
     answered_true,
+    basis,
     decide,
     details,
     height_of,
@@ -162,12 +163,12 @@ class IntentProcessor:
             case Do.SIGN if self.funds.low:
                 return Pause(LONG_WAIT)
             case Do.SIGN if record.status is Status.PENDING:
-                return await self._validate_and_verify(record)
+                return await self._validate_and_verify(record, seen)
             case Do.SIGN:
                 over = too_many_attempts(record, self.solve_attempts)
                 if over is not None:
                     return await self._fail(record, over)
-                return await self._sign_solve(record)
+                return await self._sign_solve(record, seen)
             case Do.ADVANCE:
                 return await self._move(record, AFTER[record.status], "CHAIN_STATUS")
             case Do.COMPLETE:
@@ -178,7 +179,7 @@ class IntentProcessor:
             case _:
                 return Pause(self._wait(record))
 
-    async def _validate_and_verify(self, record: IntentRecord) -> IntentRecord | Pause:
+    async def _validate_and_verify(self, record: IntentRecord, seen: ChainIntent) -> IntentRecord | Pause:
         """The validator looks once more before gas is spent."""
         verdict = await self.batches.validate(record.submission)
         if verdict.unavailable:
@@ -193,6 +194,7 @@ class IntentProcessor:
         order = Order(
             call=call,
             purpose=VERIFY,
+            basis=basis(record, VERIFY, seen),
             write=lambda tx: TransactionRecord(
                 intent_id=record.intent_id, seen_version=record.version, seen_status=record.status,
                 fence=_fence(record), transactions=(tx,),
@@ -200,8 +202,9 @@ class IntentProcessor:
         )  # fmt: skip
         return await self._sign(record, order)
 
-    async def _sign_solve(self, record: IntentRecord) -> IntentRecord:
-        """From verified the bytes and the move are one update; further attempts stay within executing."""
+    async def _sign_solve(self, record: IntentRecord, seen: ChainIntent | None = None) -> IntentRecord:
+        """From verified the bytes and the move are one update; further attempts stay within executing. Without a view
+        the final answer to our own verification stands for it."""
         solver = self.solvers.choose(record)
         call = FunctionCall(
             receiver_id=self.verifier_id, method="verify_and_solve", gas=SOLVE_GAS,
@@ -223,7 +226,10 @@ class IntentProcessor:
                 fence=_fence(record), transactions=(tx,),
             )  # fmt: skip
 
-        return await self._sign(record, Order(call=call, purpose=SOLVE, write=write, solver_id=solver))
+        why = basis(record, SOLVE, seen)
+        return await self._sign(
+            record, Order(call=call, purpose=SOLVE, write=write, solver_id=solver, basis=why)
+        )
 
     async def _sign(self, record: IntentRecord, order: Order) -> IntentRecord:
         after, tx = await self.lane.sign(order)

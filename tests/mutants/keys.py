@@ -1,9 +1,10 @@
-"""The processor's keys without each of their protections."""
+"""The processor without each protection of its keys, and of what it signs anew upon."""
 
 from tests.mutants.mutant import Mutant, without
 
 _CONTRACT = "tests/contract/test_store_keys.py"
 _UNIT = "tests/unit/processor/test_p02_keys.py"
+_EVIDENCE = "tests/unit/processor/test_p02_evidence.py"
 _PROPERTY = "tests/property/test_key_pool.py::TestPool::runTest"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -75,5 +76,51 @@ MUTANTS: tuple[Mutant, ...] = (
             "        given = given or Nonces(first=above + 1, last=above + count)\n",
         ),
         tests=(f"{_UNIT}::test_p02_who_lost_its_key_signs_nothing_more_with_it",),
+    ),
+    without(
+        "P2",
+        "an-old-view-decides",
+        "services.processor.model",
+        ("    if behind(record, seen):\n        return Decision(do=Do.WAIT)\n", ""),
+        tests=(
+            f"{_EVIDENCE}::test_p02_a_second_attempt_says_what_it_rests_on_and_no_lagging_view_is_enough",
+        ),
+    ),
+    without(
+        "P2",
+        "a-contradicted-proof-stands",
+        "services.processor.follow",
+        (
+            "first = passed if passed is None or first is None else first",
+            "first = passed if first is None else first",
+        ),
+        tests=(f"{_EVIDENCE}::test_p02_what_a_later_look_contradicts_is_no_proof",),
+    ),
+    without(
+        "P2",
+        "a-key-is-gone-at-any-height",
+        "services.processor.follow",
+        ("            if height <= tx.block_height:\n                return None\n", ""),
+        tests=(f"{_EVIDENCE}::test_p02_a_node_behind_the_signature_proves_no_key_gone[99]",),
+    ),
+    without(
+        "P2",
+        "a-block-hash-is-too-old-by-what-was-noted",
+        "services.processor.follow",
+        (
+            "            if block is None or key.block_height > block.height + self.validity:\n",
+            "            if block is None or block:\n",
+        ),
+        tests=(f"{_EVIDENCE}::test_p02_a_block_hash_is_too_old_by_its_block_not_by_what_was_noted",),
+    ),
+    without(
+        "P2",
+        "a-solve-the-contract-does-not-know-is-dead",
+        "services.processor.follow",
+        (
+            "        if tx.purpose != VERIFY and seen.status not in OVER:\n",
+            '        if tx.purpose != VERIFY and seen.status == "executing":\n',
+        ),
+        tests=(f"{_EVIDENCE}::test_p02_a_solve_is_not_dead_while_the_contract_may_be_at_work[None]",),
     ),
 )

@@ -159,7 +159,8 @@ class Chain(Protocol):
         ...
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
-        """The key at the final block. Raises IntentError PERMISSION_DENIED if the account has no such key."""
+        """The key at the final block. Raises IntentError PERMISSION_DENIED if the account has no such
+        key; metadata `block_height` tells of which block that is said, if the node told."""
         ...
 
     async def balance(self, account_id: str) -> Balance:

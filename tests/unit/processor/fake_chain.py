@@ -104,7 +104,8 @@ class FakeChain:
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         self._ask()
         if account_id != "relayer.near" or public_key in self.gone:
-            raise IntentError(Reason.PERMISSION_DENIED, "no such key")
+            at = {"block_height": str(self.height)}
+            raise IntentError(Reason.PERMISSION_DENIED, "no such key", metadata=at)
         block = f"block-{self.height}"
         return AccessKey(nonce=self.nonces.get(public_key, 0), block_hash=block, block_height=self.height)
 

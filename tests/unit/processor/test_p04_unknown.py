@@ -155,6 +155,7 @@ async def test_p04_a_transaction_whose_key_is_gone_is_signed_again_with_another(
     (intent_id,) = await play.accept()
     tx = await overtaken(play, intent_id)
     play.chain.gone.add(signer().public_key)
+    play.chain.height += 1
     async with play.processor(key=1):
         (record,) = await play.ended(intent_id)
     assert record.status is Status.COMPLETED and once(play, intent_id)

@@ -40,12 +40,11 @@ async def test_after_a_proven_failure_another_solver_is_asked(play: Stage) -> No
 async def test_p02_while_the_first_may_still_act_nobody_else_is_asked(play: Stage) -> None:
     """Its bytes are lost for long, the processor that signed them is killed: the next one sends the same."""
     (intent_id,) = await play.accept()
-    gate = Gate()
+    gate = Gate(on="chain.broadcast", nth=2)
     async with play.processor(gate, solvers=TWO):
-        await eventually(lambda: play.chain.effects)
-        play.chain.lose = 10**9
-        await eventually(lambda: _solve_signed(play, intent_id))
-        gate.dead = True
+        await eventually(lambda: gate.dead)
+    assert await _solve_signed(play, intent_id)
+    play.chain.lose = 10**9
     play.clock.advance(seconds=31)
     sent = len(play.chain.sent)
     async with play.processor(key=1, solvers=tuple(reversed(TWO)), solver_fees=(f"{TWO[0]}=9000",)):

@@ -39,6 +39,8 @@ WAIT_FINAL: Final = 20.0
 STORAGE_PRICE: Final = 10**19
 """yoctoNEAR that an account must keep for each byte it uses (nearcore, `storage_amount_per_byte`)."""
 STATUSES: Final = frozenset({"verified", "executing", "completed", "failed"})
+NONCES_A_BLOCK: Final = 1_000_000
+"""A key's nonce stays below this times the height of the next block (nearcore, ACCESS_KEY_NONCE_RANGE_MULTIPLIER)."""
 _MAX_U64: Final = 2**64 - 1
 _MAX_U128: Final = 2**128 - 1
 
@@ -76,10 +78,12 @@ class NearChain:
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         answer = await self._account_query("view_access_key", account_id, public_key=public_key)
+        height = number_of(answer, "block_height", MAX_HEIGHT)
         return AccessKey(
-            nonce=number_of(answer, "nonce", _MAX_U64),
+            # no chain lets a nonce get beyond this: one taken for true would use up all that are left
+            nonce=number_of(answer, "nonce", min((height + 1) * NONCES_A_BLOCK, _MAX_U64)),
             block_hash=name_of(answer, "block_hash"),
-            block_height=number_of(answer, "block_height", MAX_HEIGHT),
+            block_height=height,
         )
 
     async def balance(self, account_id: str) -> Balance:
@@ -196,7 +200,12 @@ class NearChain:
         except NearError as error:
             if error.cause in ("UNKNOWN_ACCESS_KEY", "UNKNOWN_ACCOUNT"):
                 what = f"no access key {more['public_key']} on chain" if more else "no account on chain"
-                raise IntentError(Reason.PERMISSION_DENIED, f"{account_id} has {what}.") from None
+                height = error.info.get("block_height")
+                told = type(height) is int and 0 <= height <= MAX_HEIGHT
+                known = {"block_height": str(height)} if told else {}
+                raise IntentError(
+                    Reason.PERMISSION_DENIED, f"{account_id} has {what}.", metadata=known
+                ) from None
             raise no_answer(error) from None
 
 
