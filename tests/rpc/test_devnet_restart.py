@@ -19,11 +19,12 @@ from tests.harness.wait import eventually
 
 
 @contextmanager
-def node(folder: Path, name: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def node(folder: Path, name: str, **more: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     ready = folder / f"{name}.ready"
     env = os.environ | {
         "STATE_FILE": str(folder / "chain.db"), "READY_FILE": str(ready), "PORT": "0", "ADMIN_PORT": "0",
         "BLOCK_TIME_MS": "20", "RELAYER_KEYS": "40", "LOG_FORMAT": "json",
+        **more,
     }  # fmt: skip
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "services.devnet"], env=env, stderr=log)
@@ -105,3 +106,20 @@ async def test_kill_loses_nothing_answered_and_repeats_nothing(tmp_path: Path) -
             assert await asyncio.to_thread(process.wait, 10) == 0
     assert "private" not in (tmp_path / "second.log").read_text()
     assert not ready.exists()
+
+
+async def test_a_process_starts_with_a_scenario_or_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("faults:\n- {fault: error, cause: NO_SYNCED_BLOCKS, rpc: status, count: 1}\n")
+    body = {"jsonrpc": "2.0", "id": "r", "method": "status", "params": []}
+    async with aiohttp.ClientSession() as http:
+        with node(tmp_path, "faulty", SCENARIO_FILE=str(scenario)) as (_, ready):
+            url = f"http://{(await where(ready))['http']}/"
+            async with http.post(url, json=body) as first, http.post(url, json=body) as second:
+                answers = [await first.json(), await second.json()]
+    assert answers[0]["error"]["cause"]["name"] == "NO_SYNCED_BLOCKS"
+    assert "result" in answers[1]
+    scenario.write_text("faults: [{fault: slo}]")
+    with node(tmp_path, "wrong", SCENARIO_FILE=str(scenario)) as (process, _):
+        assert await asyncio.to_thread(process.wait, 20) == 2
+    assert "rule 1: fault: one of slow" in (tmp_path / "wrong.log").read_text()

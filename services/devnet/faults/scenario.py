@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from services.common.config import SettingError
 from services.devnet.faults.registry import Faults
 
 
-class ScenarioError(Exception):
+class ScenarioError(SettingError):
     """The scenario file cannot be used; the text names the rule and what to write there."""
 
 
@@ -30,6 +31,8 @@ def load_scenario(path: Path, faults: Faults) -> None:
     """Put `{faults: [rule, …]}` in force; JSON, or YAML by the name's ending. Raises ScenarioError."""
     try:
         found = _parse(path, path.read_bytes())
+    except ScenarioError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise ScenarioError(f"scenario file {path}: {error}") from None
     if not isinstance(found, dict) or set(found) != {"faults"} or not isinstance(found["faults"], list):
