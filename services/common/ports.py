@@ -28,6 +28,7 @@ from services.common.domain.outcomes import (
     Verdict,
     WriteOutcome,
 )
+from services.common.domain.places import Place, PlaceAnswer
 from services.common.domain.settling import Audited, Settlement
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.domain.views import ChainView, ViewAnswer
@@ -144,6 +145,17 @@ class KeyPool(Protocol):
         ...
 
 
+class Places(Protocol):
+    """How far something was followed, for all who take turns at following it."""
+
+    async def keep_place(
+        self, name: str, *, holder: str, session: str, lease_ms: int, place: Place | None = None
+    ) -> PlaceAnswer:
+        """Takes or renews the turn of `session` (text of one run of the holder) where it is nobody else's; 0 ms gives
+        it back. `place` is kept if it is higher than what stands. A repeat is none."""
+        ...
+
+
 class OverdueReader(Protocol):
     """What P13 watches over."""
 
@@ -182,7 +194,16 @@ class EventLog(Protocol):
 
 
 class Store(
-    IntentCreator, IntentReader, IntentMover, WorkQueue, KeyPool, OverdueReader, Settler, EventLog, Protocol
+    IntentCreator,
+    IntentReader,
+    IntentMover,
+    WorkQueue,
+    KeyPool,
+    Places,
+    OverdueReader,
+    Settler,
+    EventLog,
+    Protocol,
 ):
     """The store, whole."""
 

@@ -31,6 +31,7 @@ from services.common.domain.outcomes import (
     Transition,
     WriteOutcome,
 )
+from services.common.domain.places import Place, PlaceAnswer
 from services.common.domain.settling import Act, Audited, Settlement
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError, Reason
@@ -55,6 +56,7 @@ from services.store.model import (
 from services.store.moving import moving, recording
 from services.store.observe import StoreMeters
 from services.store.overdue import Overstaying
+from services.store.places import keeping
 from services.store.ports import Storage
 from services.store.rollups.background import Folding
 from services.store.rollups.fold import Folder
@@ -270,6 +272,21 @@ class Store:
                 raise IntentError(Reason.INVALID_FIELD, f"count: 1 to {MAX_NONCES} is expected.")
         with trace.span("store.reserve_nonces"):
             return await self._storage.run(reserving(asked))
+
+    async def keep_place(
+        self, name: str, *, holder: str, session: str, lease_ms: int, place: Place | None = None
+    ) -> PlaceAnswer:
+        for field, text in (("name", name), ("holder", holder), ("session", session)):
+            _check_owner(text, field)
+        if place is not None and not (0 <= place.height < 1 << 63 and 0 < len(place.hash) <= 128):
+            raise IntentError(Reason.INVALID_FIELD, "place: a height and a hash of it are expected.")
+        check(*([] if place is None else [place]))
+        lease = _lease(lease_ms) if lease_ms else timedelta()
+        with trace.span("store.keep_place"):
+            moment = now(self._clock)
+            return await self._storage.run(
+                keeping(name, holder=holder, session=session, lease=lease, place=place, now=moment)
+            )
 
     async def overdue(self, *, page_size: int = 50, page_token: str = "") -> OverduePage:
         check_batch(page_size, most=MAX_PAGE)

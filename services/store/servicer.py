@@ -15,6 +15,7 @@ from services.common.convert.keys import (
     nonces_to_proto,
     pool_key_from_proto,
 )
+from services.common.convert.places import place_answer_to_proto, place_from_proto
 from services.common.convert.settling import audited_to_proto, settled_to_proto, settlement_from_proto
 from services.common.convert.statistics import query_from_proto, statistics_to_proto
 from services.common.convert.writes import (
@@ -151,3 +152,13 @@ class StoreServicer(rpc.StoreServiceServicer):
         asked = [nonce_request_from_proto(one) for one in request.requests]
         ranges = await self._store.reserve_nonces(asked)
         return pb.ReserveNoncesResponse(ranges=[nonces_to_proto(one) for one in ranges])
+
+    async def KeepPlace(self, request: pb.KeepPlaceRequest, context: Context) -> pb.KeepPlaceResponse:
+        answer = await self._store.keep_place(
+            request.name,
+            holder=request.holder,
+            session=request.session,
+            lease_ms=request.lease_ms,
+            place=place_from_proto(request.place) if request.HasField("place") else None,
+        )
+        return place_answer_to_proto(answer)

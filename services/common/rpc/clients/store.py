@@ -19,6 +19,7 @@ from services.common.convert.keys import (
     nonces_from_proto,
     pool_key_to_proto,
 )
+from services.common.convert.places import place_answer_from_proto, place_to_proto
 from services.common.convert.settling import audited_from_proto, settled_from_proto, settlement_to_proto
 from services.common.convert.statistics import query_to_proto, statistics_from_proto
 from services.common.convert.times import timestamp
@@ -45,6 +46,7 @@ from services.common.domain.outcomes import (
     Transition,
     WriteOutcome,
 )
+from services.common.domain.places import Place, PlaceAnswer
 from services.common.domain.settling import Audited, Settlement
 from services.common.domain.statistics import Statistics, StatisticsQuery
 from services.common.errors import IntentError
@@ -167,6 +169,14 @@ class GrpcStore:
         request = pb.ReserveNoncesRequest(requests=[nonce_request_to_proto(one) for one in asked])
         response = await call(self._stub.ReserveNonces, request)
         return [nonces_from_proto(one) for one in response.ranges]
+
+    async def keep_place(
+        self, name: str, *, holder: str, session: str, lease_ms: int, place: Place | None = None
+    ) -> PlaceAnswer:
+        request = pb.KeepPlaceRequest(
+            name=name, holder=holder, session=session, lease_ms=lease_ms, place=place_to_proto(place)
+        )
+        return place_answer_from_proto(await call(self._stub.KeepPlace, request))
 
     async def list_events(self, cursor: str = "", *, limit: int = 500, tail: bool = False) -> EventPage:
         request = pb.ListEventsRequest(cursor=cursor, limit=limit, tail=tail)
