@@ -8,7 +8,7 @@ RULES = "tests/rpc/test_devnet_fault_rules.py"
 MUTANTS: tuple[Mutant, ...] = (
     without(
         "devnet", "a-lost-transaction-comes", "services.devnet.rpc.transactions",
-        ("            self._chain.check(tx)\n            return\n        await self._chain.submit(tx)\n", "            self._chain.check(tx)\n        await self._chain.submit(tx)\n"),
+        ("            self._chain.check(tx)\n            return\n        rival", "            self._chain.check(tx)\n        rival"),
         tests=(f"{RULES}::test_a_lost_transaction_is_accepted_and_never_comes",),
     ),
     without(

@@ -160,7 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P6", "what-comes-last-wins-in-redis", "services.cache.adapters.redis",
-        ("    if seen.version > version then return 0 end\n", ""),
+        ("  if seen.version > version then return false end\n", ""),
         tests=("tests/contract/test_cache_shared_level.py::test_p06_an_older_version_changes_nothing[redis]",),
     ),
     without(

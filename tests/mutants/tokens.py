@@ -43,8 +43,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "an-absent-view-is-a-yes",
         "services.validator.service",
         (
-            "            if case.stored or VIEWS[type(view)] not in case.book.accept_without:\n",
-            "            if False:\n",
+            "                if case.stored or VIEWS[type(case.asked[rule])] not in case.book.accept_without:\n",
+            "                if False:\n",
         ),
         tests=(f"{_HOLDINGS}::test_for_each_view_what_its_absence_means_is_a_choice[HasPublicKey]",),
     ),
@@ -52,7 +52,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "tokens",
         "the-second-check-takes-an-absence",
         "services.validator.service",
-        ("            if case.stored or VIEWS[type(view)] not in", "            if VIEWS[type(view)] not in"),
+        ("                if case.stored or VIEWS[", "                if VIEWS["),
         tests=(f"{_HOLDINGS}::test_for_each_view_what_its_absence_means_is_a_choice[BalanceOf]",),
     ),
     without(
