@@ -123,4 +123,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         tests=(f"{_EVIDENCE}::test_p02_a_solve_is_not_dead_while_the_contract_may_be_at_work[None]",),
     ),
+    without(
+        "P2",
+        "any-nonce-of-a-node-is-believed",
+        "services.common.chain.near.chain",
+        ("min((height + 1) * NONCES_A_BLOCK, _MAX_U64)", "_MAX_U64"),
+        tests=(
+            "tests/unit/chain/test_near_chain.py::test_p02_a_nonce_that_no_chain_can_have_reached_is_nonsense",
+        ),
+    ),
 )

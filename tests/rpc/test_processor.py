@@ -1,6 +1,7 @@
 """The processor's RPCs and settings, and its whole process on real servers: store, validator and devnet."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from intents.processor.v1 import processor_service_pb2 as pb
 from intents.processor.v1.processor_service_pb2_grpc import ProcessorServiceStub
 from services.common.clock import SystemClock
-from services.common.config import load
+from services.common.config import SettingError, load
 from services.common.domain.intent import IntentRecord, NewIntent
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import Accepted
@@ -113,8 +114,8 @@ async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
 
 
 @asynccontextmanager
-async def processor(suite: Suite) -> AsyncIterator[App]:
-    async with build(suite.settings, SystemClock()) as app:
+async def processor(suite: Suite, **changes: Any) -> AsyncIterator[App]:
+    async with build(replace(suite.settings, **changes), SystemClock()) as app:
         await app.ready()
         yield app
 
@@ -157,6 +158,55 @@ async def test_p02_a_processor_stopped_and_started_goes_on_where_it_was(suite: S
         records = await suite.ended(ids)
     assert {record.status for record in records} == {Status.COMPLETED}
     assert await suite.effects(ids) == {(1, 1)}
+
+
+async def at_work(app: App) -> tuple[bool, str]:
+    """Whether it stands by, and the name it goes by."""
+    assert app.rpc is not None
+    async with grpc.aio.insecure_channel(app.rpc.address) as channel:
+        work = await call(ProcessorServiceStub(channel).GetWork, pb.GetWorkRequest())
+        assert work.standing_by == (work.public_key == "") == (work.key_fence == 0)
+        return work.standing_by, work.owner
+
+
+async def test_one_key_for_two_processors_is_used_by_one_and_then_by_the_other(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert suite.settings.signer_key_file is not None
+    (one, *_) = json.loads(suite.settings.signer_key_file.read_text())
+    monkeypatch.setenv("RELAYER_KEY", json.dumps(one))
+    pool = {"signer_key_file": None, "signer_keys": ("env:RELAYER_KEY",), "signer_key_index": None}
+    async with processor(suite, processor_owner="p-1", poll_ms=20, **pool) as first:
+        await eventually(lambda: _is(first, (False, "p-1")))
+        async with processor(suite, processor_owner=None, poll_ms=20, **pool) as second:
+            records = await suite.ended(await suite.accept(5))
+            standing_by, name = await at_work(second)
+            assert standing_by and ":" in name, "host name and port, if nothing else is set"
+            await first.drain()
+            records += await suite.ended(await suite.accept(5))
+            assert not (await at_work(second))[0]
+    assert {tx.public_key for record in records for tx in record.transactions} == {one["public_key"]}
+    assert await suite.effects([record.intent_id for record in records]) == {(1, 1)}
+
+
+async def _is(app: App, expected: tuple[bool, str]) -> bool:
+    return await at_work(app) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"signer_keys": ("env:NOT_SET",)}, "SIGNER_KEY_FILE: env:NOT_SET: there is no such variable"),
+        ({"signer_key_index": 8}, "SIGNER_KEY_INDEX: 8 was asked for, there are 8 key"),
+        ({"signer_key_file": None, "signer_keys": ("none.json",)}, "SIGNER_KEYS: none.json: No such file"),
+    ],
+)
+async def test_a_pool_that_cannot_be_used_is_named_at_the_start(
+    suite: Suite, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingError, match=re.escape(said)):
+        async with build(replace(suite.settings, **changes), SystemClock()):
+            pass
 
 
 async def test_spans_of_the_work_hang_on_the_submissions_trace(suite: Suite) -> None:

@@ -332,7 +332,26 @@ async def test_what_is_spendable_leaves_what_storage_holds() -> None:
 async def test_a_missing_access_key_is_said_plainly() -> None:
     with pytest.raises(IntentError) as refused:
         await chain(query=NearError("HANDLER_ERROR", "UNKNOWN_ACCESS_KEY")).access_key("r.near", "ed25519:k")
-    assert refused.value.reason is Reason.PERMISSION_DENIED
+    assert refused.value.reason is Reason.PERMISSION_DENIED and not refused.value.metadata
+
+
+@pytest.mark.parametrize(
+    ("told", "known"), [(17, "17"), (-1, None), ("17", None), (True, None), (2**63, None)]
+)
+async def test_of_which_block_a_key_is_missing_is_told_along(told: object, known: str | None) -> None:
+    missing = NearError("HANDLER_ERROR", "UNKNOWN_ACCESS_KEY", {"block_height": told})
+    with pytest.raises(IntentError) as refused:
+        await chain(query=missing).access_key("r.near", "ed25519:k")
+    assert refused.value.metadata.get("block_height") == known
+
+
+async def test_p02_a_nonce_that_no_chain_can_have_reached_is_nonsense() -> None:
+    """Taken for true it would leave no nonces to sign with."""
+    answer = {"nonce": 21_000_000, "block_hash": "b", "block_height": 20, "permission": "FullAccess"}
+    assert (await chain(query=answer).access_key("r.near", "ed25519:k")).nonce == 21_000_000
+    with pytest.raises(IntentError) as refused:
+        await chain(query=answer | {"nonce": 21_000_001}).access_key("r.near", "ed25519:k")
+    assert refused.value.reason is not Reason.PERMISSION_DENIED
 
 
 class Refusal(Exception):
