@@ -113,7 +113,7 @@ class Levels:
                 stands = self._memory.put(entry, now, begun=begun, seconds=self._life(entry))
                 if stands.version > entry.version:
                     found[stands.status.intent_id] = Found(stands, Level.MEMORY)
-            self._remember_unknown(found, now)
+            self._remember_unknown(found, begun)
             if fresh:
                 await self._shared.put(fresh)
             return [found[intent_id] for intent_id in intent_ids]
@@ -167,11 +167,11 @@ class Levels:
                 found[intent_id] = Found(Entry(status=status, read_at_ms=read_at_ms), Level.CHAIN)
         return found
 
-    def _remember_unknown(self, found: dict[str, Found | IntentError], now: float) -> None:
+    def _remember_unknown(self, found: dict[str, Found | IntentError], begun: float) -> None:
         for intent_id, one in found.items():
             # an event may have brought it into memory while the load was under way: it is known then
             if isinstance(one, Found) and one.entry is None and self._memory.peek(intent_id) is None:
-                self.unknown.add(intent_id, now)
+                self.unknown.add(intent_id, begun)
 
 
 def away(error: IntentError, what: str) -> IntentError:

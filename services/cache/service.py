@@ -214,7 +214,11 @@ class Cache:
         self._meters.memory(len(self._memory), self._memory.bytes)
 
     def _life(self, entry: Entry) -> float:
-        return self._trust.seconds(entry, self._dice)
+        life = self._trust.seconds(entry, self._dice)
+        if entry.settled or not self._tail.live or self._tail.covers(entry.read_at_ms):
+            return life
+        # read before the log was followed: what came between is not told
+        return min(life, self._trust.untailed)
 
     async def _ask_below(self, asked: list[_Asked], answers: list[Answer], arrived: float) -> None:
         """What the first look at memory did not settle."""

@@ -7,7 +7,7 @@ from typing import Final, Protocol, cast
 
 from services.cache.model import Entry
 from services.cache.observe import Meters
-from services.common.clock import Clock, to_ns
+from services.common.clock import Clock, now_ms, to_ns
 from services.common.domain.intent import IntentEvent
 from services.common.domain.outcomes import CachedStatus, EventPage
 from services.common.errors import IntentError, Reason
@@ -76,7 +76,8 @@ class Tail:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _pages(self) -> AsyncIterator[EventPage]:
-        watched = self._events.watch_events(self._cursor or "", tail=self._cursor is None)
+        anew = self._cursor is None
+        watched = self._events.watch_events(self._cursor or "", tail=anew)
         async with aclosing(cast("_Closable", watched)) as pages:
             source = aiter(pages)
             while True:
@@ -89,8 +90,10 @@ class Tail:
                     self._meters.events(len(page.events))
                     await self._sink.moved([_entry(event) for event in page.events])
                 self._cursor = page.cursor
-                if self._since_ms is None:
-                    self._since_ms = self._clock.now_ns() // 1_000_000
+                if anew:
+                    # what was read until now may have changed without a word
+                    self._sink.missed()
+                    self._since_ms, anew = now_ms(self._clock), False
                 if page.at_end:
                     self.live = True
                     self._meters.tail(True)

@@ -1,8 +1,11 @@
-"""P6 under interleavings that hypothesis chooses: several caches, one shared level, one store, each step on its own."""
+"""P6 under interleavings that hypothesis chooses: several caches, one shared level, one store and its event log, each
+step on its own. Redis is lost or has old data, caches are restarted, the log cannot be followed.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,28 +13,35 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.cache.model import Breaker
-from services.cache.service import Cache
+from services.cache.model import Breaker, Entry
+from services.cache.service import Answer, Cache
 from services.cache.shared import Guarded
 from services.common.domain.outcomes import StatusAnswer, StatusQuery
-from services.common.errors import IntentError
-from tests.unit.cache.fakes import Clock, Shared, Store, new_cache, new_meters, status
+from services.common.errors import IntentError, Reason
+from tests.unit.cache.fakes import WAY, Clock, Shared, Store, new_cache, new_meters, status
 
-IDS = ("a", "b")
+IDS = ("a", "b", "c")
 CACHES = 2
+LAST = len(WAY)
+UNTAILED = 0.2
+UNKNOWN = 0.3
+BROKEN = {
+    "away": IntentError(Reason.DEPENDENCY_UNAVAILABLE, "The store is away."),
+    "cursor": IntentError(Reason.CURSOR_EXPIRED, "The cursor is older than what is kept."),
+}
 
 
 @dataclass
 class Asking:
-    """A look-up under way; `seen` is the newest version its cache had answered when it began."""
+    """A look-up under way; `place` is its cache's process and its id, `seen` the newest version answered there when it
+    began; `sure` what every level that counted then had at the least."""
 
-    cache: int
-    intent_id: str
+    place: tuple[int, int, str]
     min_version: int
     seen: int
-    truth: int
+    sure: int
     strict: bool
-    task: "asyncio.Task[object]" = field(repr=False)
+    task: "asyncio.Task[Sequence[Answer]]" = field(repr=False)
 
 
 class NeverBack(RuleBasedStateMachine):
@@ -46,11 +56,14 @@ class NeverBack(RuleBasedStateMachine):
         self.shared = Shared(self.turn)
         self.asking: list[Asking] = []
         self.tasks: list[asyncio.Task[None]] = []
-        self.seen: dict[tuple[int, str], int] = {}
-        self.caches = [self.new() for _ in range(CACHES)]
-        self.stack = contextlib.AsyncExitStack()
-        for cache in self.caches:
-            self.loop.run_until_complete(self.stack.enter_async_context(cache.run()))
+        self.seen: dict[tuple[int, int, str], int] = {}
+        self.history: dict[str, list[tuple[float, int]]] = {intent_id: [] for intent_id in IDS}
+        self.backup: dict[str, Entry] = {}
+        self.caches: list[Cache] = []
+        self.starts = [0] * CACHES
+        self.stacks = [contextlib.AsyncExitStack() for _ in range(CACHES)]
+        for stack in self.stacks:
+            self.caches.append(self.loop.run_until_complete(stack.enter_async_context(self.new().run())))
         self.settle()
 
     def new(self) -> Cache:
@@ -58,7 +71,16 @@ class NeverBack(RuleBasedStateMachine):
         level = Guarded(
             self.shared, breaker, wait=600.0, give_up=600.0, clock=self.clock, meters=new_meters()
         )
-        return new_cache(self.clock, self.store, shared=level, memory_entries=1)
+        return new_cache(
+            self.clock,
+            self.store,
+            shared=level,
+            memory_entries=2,
+            jitter=0.5,
+            revalidate=0.5,
+            unknown=UNKNOWN,
+            dice=random.Random(7).random,
+        )
 
     async def turn(self, _: str) -> None:
         mine: asyncio.Future[None] = self.loop.create_future()
@@ -76,28 +98,35 @@ class NeverBack(RuleBasedStateMachine):
             self.judge(one)
 
     def judge(self, one: Asking) -> None:
-        answers = one.task.result()
-        assert isinstance(answers, list)
-        (answer,) = answers
-        if not isinstance(answer, StatusAnswer):
-            if answer is None:
-                assert one.truth == 0, "what the store had is found"
-            else:
-                assert isinstance(answer, IntentError)
+        (answer,) = one.task.result()
+        if isinstance(answer, IntentError):
             return
+        intent_id = one.place[-1]
+        if answer is None:
+            assert one.sure == 0, "what the store had is found"
+            return
+        assert isinstance(answer, StatusAnswer)
         version = answer.status.version
-        assert answer.status == status(one.intent_id, version), "never a status of another version"
-        assert version >= one.seen, f"cache {one.cache} went back from {one.seen} to {version}"
+        assert answer.status == status(intent_id, version), "never a status of another version"
+        assert version >= one.seen, f"{one.place} went back from {one.seen} to {version}"
         assert version >= one.min_version
-        assert version <= self.store.versions[one.intent_id]
+        assert version <= self.store.versions[intent_id]
+        assert not answer.stale, "nobody allowed that"
         if one.strict:
-            assert version >= one.truth, "max_age 0 reads the truth"
-        place = (one.cache, one.intent_id)
-        self.seen[place] = max(self.seen.get(place, 0), version)
+            assert version >= one.sure, "max_age 0 reads the truth"
+        self.seen[one.place] = max(self.seen.get(one.place, 0), version)
+
+    def truth(self, intent_id: str, ago: float = 0.0) -> int:
+        """What the store had so many seconds ago."""
+        at = self.clock.now_ms() / 1000 - ago
+        return max((version for moment, version in self.history[intent_id] if moment <= at), default=0)
 
     @rule(intent_id=st.sampled_from(IDS))
     def write(self, intent_id: str) -> None:
-        self.store.write(intent_id)
+        if self.store.versions.get(intent_id, 0) == LAST:
+            return
+        version = self.store.write(intent_id)
+        self.history[intent_id].append((self.clock.now_ms() / 1000, version))
         self.loop.run_until_complete(self.store.tell())
         self.settle()
 
@@ -109,20 +138,37 @@ class NeverBack(RuleBasedStateMachine):
     def demand(self, cache: int, intent_id: str, known: bool) -> None:
         self.look(cache, intent_id, known=known, strict=not known)
 
-    def look(self, cache: int, intent_id: str, *, known: bool, strict: bool) -> None:
-        truth = self.store.versions.get(intent_id, 0)
-        min_version = truth if known else 0
+    @rule(cache=st.integers(0, CACHES - 1), intent_id=st.sampled_from(IDS))
+    def follow(self, cache: int, intent_id: str) -> None:
+        """A caller that was answered elsewhere and takes no older answer here."""
+        answered = max((seen for place, seen in self.seen.items() if place[-1] == intent_id), default=0)
+        self.look(cache, intent_id, min_version=answered, strict=False)
+
+    def look(
+        self, cache: int, intent_id: str, *, known: bool = False, strict: bool, min_version: int = 0
+    ) -> None:
+        truth = self.truth(intent_id)
+        min_version = truth if known else min_version
         query = StatusQuery(
             intent_id=intent_id, min_version=min_version, max_age=timedelta(0) if strict else None
         )
 
-        async def look() -> object:
+        async def look() -> Sequence[Answer]:
             return await self.caches[cache].get_statuses([query])
 
-        seen = self.seen.get((cache, intent_id), 0)
+        place = (cache, self.starts[cache], intent_id)
+        plain = not strict and min_version == 0
+        sure = self.truth(intent_id, UNKNOWN) if plain else truth
+        tailed, recent = self.caches[cache].tailed, self.truth(intent_id, UNTAILED)
         task = self.loop.create_task(look())
-        self.asking.append(Asking(cache, intent_id, min_version, seen, truth, strict, task))
+        self.asking.append(Asking(place, min_version, self.seen.get(place, 0), sure, strict, task))
         self.settle()
+        if task.done() and not tailed:
+            (answer,) = task.result()
+            if isinstance(answer, StatusAnswer):
+                assert answer.status.version >= recent, (
+                    "while the log is not followed memory counts for a moment"
+                )
 
     @rule(cache=st.integers(0, CACHES - 1), intent_id=st.sampled_from(IDS))
     def prime(self, cache: int, intent_id: str) -> None:
@@ -170,6 +216,35 @@ class NeverBack(RuleBasedStateMachine):
     def lose_redis(self) -> None:
         self.shared.kept.clear()
 
+    @rule()
+    def back_up_redis(self) -> None:
+        self.backup = dict(self.shared.kept)
+
+    @rule()
+    def redis_has_old_data(self) -> None:
+        """A replica that lagged takes over."""
+        self.shared.kept = dict(self.backup)
+
+    @rule(why=st.sampled_from(sorted(BROKEN)))
+    def break_tail(self, why: str) -> None:
+        self.store.log_error = BROKEN[why]
+        self.loop.run_until_complete(self.store.tell())
+        self.settle()
+
+    @rule()
+    def mend_tail(self) -> None:
+        self.store.log_error = None
+
+    @rule(cache=st.integers(0, CACHES - 1))
+    def restart(self, cache: int) -> None:
+        self.closed(self.stacks[cache])
+        self.starts[cache] += 1
+        self.stacks[cache] = contextlib.AsyncExitStack()
+        self.caches[cache] = self.loop.run_until_complete(
+            self.stacks[cache].enter_async_context(self.new().run())
+        )
+        self.settle()
+
     @rule(away=st.booleans())
     def redis(self, away: bool) -> None:
         self.shared.away = away
@@ -182,9 +257,35 @@ class NeverBack(RuleBasedStateMachine):
         for _ in self.drained():
             self.settle()
         assert not self.asking, "every look-up ends"
-        self.loop.run_until_complete(self.stack.aclose())
+        self.converge()
+        for stack in self.stacks:
+            self.closed(stack)
         assert all(task.done() and task.exception() is None for task in self.tasks)
         self.loop.close()
+
+    def closed(self, stack: contextlib.AsyncExitStack) -> None:
+        """What a cache waits for while it closes goes on."""
+        closing = self.loop.create_task(stack.aclose())
+        for _ in self.drained():
+            self.settle()
+        assert closing.done()
+
+    def converge(self) -> None:
+        """Everything works again: every cache says what the store has, and knows it by events."""
+        self.store.log_error, self.shared.away = None, False
+        for _ in range(6):
+            self.clock.advance(1.0)
+            for _ in self.drained():
+                self.settle()
+        assert all(cache.tailed for cache in self.caches)
+        for cache in self.caches:
+            for intent_id in IDS:
+                task = self.loop.create_task(cache.get_statuses([StatusQuery(intent_id=intent_id)]))
+                for _ in self.drained():
+                    self.settle()
+                (answer,) = task.result()
+                version = answer.status.version if isinstance(answer, StatusAnswer) else 0
+                assert version == self.truth(intent_id), "all converge"
 
     def drained(self) -> Iterator[None]:
         """Let everything go on until nothing waits any more."""
@@ -199,5 +300,5 @@ class NeverBack(RuleBasedStateMachine):
 
 test_p06_cached_status_never_goes_back = NeverBack.TestCase
 test_p06_cached_status_never_goes_back.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=120, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -116,8 +116,8 @@ class Memory:
         truth: bool = True,
         trusted: bool = True,
     ) -> Entry:
-        """What stands afterwards. `begun`: when it began to be read, from the `truth` or from a level between.
-        `seconds`: how long it is trusted. One not `trusted` is held, but has to be confirmed before it is
+        """What stands afterwards. `begun`: when it began to be read, from the `truth` or from a level between; it is
+        trusted for `seconds` since then. One not `trusted` is held, but has to be confirmed before it is
         answered."""
         intent_id = entry.status.intent_id
         held = self._held.get(intent_id)
@@ -128,7 +128,7 @@ class Memory:
         stands = newest(None if held is None else held.entry, entry)
         if stands.version == entry.version:
             if trusted:
-                slot = Held(stands, now, now, now + seconds)
+                slot = Held(stands, now, begun, begun + seconds)
             elif held is not None and stands is held.entry:
                 slot = Held(stands, now, held.trusted_at, held.until)
             else:
