@@ -55,7 +55,7 @@ class Levels:
         clock: Clock,
         meters: Meters,
         vouch: Callable[[Entry], bool],
-        life: Callable[[Entry], float],
+        life: Callable[[Entry, float], float],
         chain_absent: float,
         unknown: float,
     ) -> None:
@@ -110,7 +110,7 @@ class Levels:
             fresh = [one.entry for one in found.values() if isinstance(one, Found) and one.entry is not None]
             now = self._clock.monotonic()
             for entry in fresh:
-                stands = self._memory.put(entry, now, begun=begun, seconds=self._life(entry))
+                stands = self._memory.put(entry, now, begun=begun, seconds=self._life(entry, begun))
                 if stands.version > entry.version:
                     found[stands.status.intent_id] = Found(stands, Level.MEMORY)
             self._remember_unknown(found, begun)
@@ -128,7 +128,9 @@ class Levels:
         if held is None and self._memory.evicted.bars(intent_id, entry.version, read_at):
             return None
         vouched = self._vouch(entry)
-        self._memory.put(entry, now, begun=begun, seconds=self._life(entry), truth=False, trusted=vouched)
+        self._memory.put(
+            entry, now, begun=begun, seconds=self._life(entry, read_at), truth=False, trusted=vouched
+        )
         held = self._memory.get(intent_id)
         return held.entry if vouched and held is not None and held.entry.version == entry.version else None
 

@@ -209,13 +209,13 @@ class Cache:
     def _into_memory(self, entries: Sequence[Entry]) -> None:
         now = self._clock.monotonic()
         for entry in entries:
-            self._memory.put(entry, now, begun=now, seconds=self._life(entry))
+            self._memory.put(entry, now, begun=now, seconds=self._life(entry, now))
         self._levels.unknown.discard(entry.status.intent_id for entry in entries)
         self._meters.memory(len(self._memory), self._memory.bytes)
 
-    def _life(self, entry: Entry) -> float:
+    def _life(self, entry: Entry, begun: float) -> float:
         life = self._trust.seconds(entry, self._dice)
-        if entry.settled or not self._tail.live or self._tail.covers(entry.read_at_ms):
+        if entry.settled or not self._tail.live or self._tail.heard(begun):
             return life
         # read before the log was followed: what came between is not told
         return min(life, self._trust.untailed)

@@ -45,11 +45,16 @@ class Tail:
         self._meters = meters
         self._cursor: str | None = None
         self._since_ms: int | None = None
+        self._since = float("inf")
         self.live = False
 
     def covers(self, read_at_ms: int) -> bool:
-        """Every event after this moment has come, or is about to."""
-        return self.live and self._since_ms is not None and read_at_ms >= self._since_ms
+        """Every event after this moment (Unix milliseconds) has come, or is about to; of that very one some may lack."""
+        return self.live and self._since_ms is not None and read_at_ms > self._since_ms
+
+    def heard(self, begun: float) -> bool:
+        """The same for a moment of this process, monotonic."""
+        return self.live and begun >= self._since
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -64,7 +69,7 @@ class Tail:
             except IntentError as error:
                 why = str(error.reason)
                 if error.reason in (Reason.CURSOR_EXPIRED, Reason.CURSOR_INVALID):
-                    self._cursor, self._since_ms = None, None
+                    self._cursor, self._since_ms, self._since = None, None, float("inf")
                     self._sink.missed()
             except Exception as error:
                 why = type(error).__name__
@@ -93,7 +98,8 @@ class Tail:
                 if anew:
                     # what was read until now may have changed without a word
                     self._sink.missed()
-                    self._since_ms, anew = now_ms(self._clock), False
+                    self._since_ms, self._since = now_ms(self._clock), self._clock.monotonic()
+                    anew = False
                 if page.at_end:
                     self.live = True
                     self._meters.tail(True)

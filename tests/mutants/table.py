@@ -2,6 +2,7 @@
 # ruff: noqa: E501 (pieces of source stand on one line each)
 
 from tests.mutants import (
+    cache,
     chain,
     contract,
     database,
@@ -26,6 +27,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *database.MUTANTS,
     *signatures.MUTANTS,
     *messages.MUTANTS,
+    *cache.MUTANTS,
     *contract.MUTANTS,
     *devnet.MUTANTS,
     *tokens.MUTANTS,

@@ -1,0 +1,196 @@
+"""Mutants of the cache: what keeps a status from going back, and many from asking at once."""
+# ruff: noqa: E501 (pieces of source stand on one line each)
+
+from tests.mutants.mutant import Mutant, without
+
+LIVES = "tests/unit/cache/test_lives.py"
+SERVICE = "tests/unit/cache/test_service.py"
+PROPERTY = "tests/property/test_cache_never_goes_back.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    without(
+        "P6",
+        "memory-takes-any-version",
+        "services.cache.model",
+        (
+            "    if (given.version, given.read_at_ms) < (held.version, held.read_at_ms):\n        return held\n",
+            "",
+        ),
+        tests=(PROPERTY,),
+    ),
+    without(
+        "P6",
+        "what-was-evicted-leaves-no-floor",
+        "services.cache.adapters.memory",
+        (
+            "        return version < self._versions[bucket] and read_at <= self._put_at[bucket]\n",
+            "        return False\n",
+        ),
+        tests=(PROPERTY,),
+    ),
+    without(
+        "P6",
+        "what-is-loaded-may-be-evicted",
+        "services.cache.adapters.memory",
+        (
+            "        if intent_id in self._pins:\n            self._waiting.add(intent_id)\n            return\n",
+            "",
+        ),
+        tests=("tests/unit/cache/test_model.py::test_p06_what_is_being_loaded_is_not_evicted",),
+    ),
+    without(
+        "P6",
+        "what-was-forgotten-leaves-no-floor",
+        "services.cache.adapters.memory",
+        (
+            "            if not _overrides(held, entry, now, begun, truth):\n                return held.entry\n",
+            "",
+        ),
+        tests=(
+            "tests/unit/cache/test_model.py::test_p06_a_forgotten_version_keeps_older_ones_out_for_a_while",
+        ),
+    ),
+    without(
+        "P6",
+        "a-broken-log-changes-nothing",
+        "services.cache.service",
+        ("                and (live or held.settled or held.trusted_at >= confirmed_since)\n", ""),
+        (
+            "        return self._tail.live or held.settled or now - held.trusted_at <= self._trust.untailed\n",
+            "        return True\n",
+        ),
+        tests=(f"{SERVICE}::test_a_broken_tail_is_known_and_memory_trusted_less", PROPERTY),
+    ),
+    without(
+        "P6",
+        "a-lost-place-in-the-log-changes-nothing",
+        "services.cache.service",
+        ("        self._memory.distrust()\n        self._levels.unknown.clear()\n", "        return\n"),
+        tests=(PROPERTY,),
+    ),
+    without(
+        "P6",
+        "any-redis-value-is-vouched-for",
+        "services.cache.service",
+        (
+            "        if entry.settled or self._tail.covers(entry.read_at_ms):\n            return True\n",
+            "        return True\n",
+        ),
+        tests=(f"{SERVICE}::test_redis_from_before_the_log_was_followed_is_not_taken_for_what_may_change",),
+    ),
+    without(
+        "P6",
+        "a-lagging-node-takes-views-back",
+        "services.cache.views",
+        (
+            "settled(view, held.answer) or 0 < answer.block_height < held.answer.block_height",
+            "settled(view, held.answer)",
+        ),
+        tests=("tests/unit/cache/test_views.py::test_p06_a_node_that_lags_takes_no_answer_back",),
+    ),
+    without(
+        "cache",
+        "what-holds-for-good-is-asked-again",
+        "services.cache.views",
+        (
+            "                return FOREVER if settled(view, answer) else self.unused\n",
+            "                return self.unused\n",
+        ),
+        tests=(
+            "tests/unit/cache/test_views.py::test_what_holds_for_good_at_a_final_block_is_not_asked_again",
+        ),
+    ),
+    without(
+        "cache",
+        "everybody-loads-for-himself",
+        "services.cache.flights",
+        (
+            "        if flight is not None and (not_before is None or flight.begun >= not_before):\n            return flight\n",
+            "",
+        ),
+        tests=(f"{LIVES}::test_ten_thousand_readers_of_one_cold_key_cause_one_load",),
+    ),
+    without(
+        "cache",
+        "all-expire-together",
+        "services.cache.model",
+        ("        return life * (1 - self.jitter * dice())\n", "        return life\n"),
+        tests=(f"{LIVES}::test_what_came_together_does_not_expire_together",),
+    ),
+    without(
+        "cache",
+        "an-expired-status-is-waited-for",
+        "services.cache.service",
+        (
+            "            if not self._tail.live or arrived >= held.until + self._trust.revalidate:\n",
+            "            if True:\n",
+        ),
+        tests=(f"{LIVES}::test_an_expired_status_is_answered_at_once_while_one_load_renews_it",),
+    ),
+    without(
+        "cache",
+        "renewed-unseen-without-the-log",
+        "services.cache.service",
+        ("            if not self._tail.live or arrived >=", "            if arrived >="),
+        (
+            "        return self._tail.live or held.settled or now - held.trusted_at <= self._trust.untailed\n",
+            "        return True\n",
+        ),
+        tests=(f"{LIVES}::test_an_expired_status_waits_for_its_load_while_the_log_is_not_followed",),
+    ),
+    without(
+        "cache",
+        "what-nobody-knew-is-asked-each-time",
+        "services.cache.levels",
+        ("                self.unknown.add(intent_id, begun)\n", "                pass\n"),
+        tests=(f"{LIVES}::test_what_nobody_knew_is_not_looked_up_again_for_a_moment",),
+    ),
+    without(
+        "cache",
+        "what-nobody-knew-stays-unknown",
+        "services.cache.absent",
+        (
+            "        return now < self._until.get(intent_id, now)\n",
+            "        return intent_id in self._until\n",
+        ),
+        tests=(f"{LIVES}::test_what_nobody_knew_is_not_looked_up_again_for_a_moment",),
+    ),
+    without(
+        "cache",
+        "a-known-intent-is-taken-for-unknown",
+        "services.cache.levels",
+        (" and self._memory.peek(intent_id) is None:\n", ":\n"),
+        tests=(f"{LIVES}::test_what_was_written_while_nobody_knew_it_is_found",),
+    ),
+    without(
+        "cache",
+        "stale-without-being-asked-for",
+        "services.cache.service",
+        (
+            "            stale = self._stale(query) if query.allow_stale else None\n",
+            "            stale = self._stale(query)\n",
+        ),
+        tests=(
+            f"{SERVICE}::test_everything_below_away_only_who_allows_it_gets_a_stale_answer_and_it_says_so",
+        ),
+    ),
+    without(
+        "cache",
+        "stale-without-saying-so",
+        "services.cache.service",
+        ("stale=not (now < held.until and self._confirmed(held, now))", "stale=False"),
+        tests=(
+            f"{SERVICE}::test_everything_below_away_only_who_allows_it_gets_a_stale_answer_and_it_says_so",
+        ),
+    ),
+    without(
+        "cache",
+        "bytes-have-no-bound",
+        "services.cache.adapters.bounded",
+        (
+            "        if self.bytes > self._max_bytes:\n            out += self._fit()\n        elif",
+            "        if",
+        ),
+        tests=("tests/unit/cache/test_bounded.py::test_memory_holds_its_bytes_with_ids_of_any_length",),
+    ),
+)
