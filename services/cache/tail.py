@@ -49,7 +49,7 @@ class Tail:
         self.live = False
 
     def covers(self, read_at_ms: int) -> bool:
-        """Every event after this moment (Unix milliseconds) has come, or is about to; of that very one some may lack."""
+        """Every event after this moment, in Unix milliseconds, has come or is about to."""
         return self.live and self._since_ms is not None and read_at_ms > self._since_ms
 
     def heard(self, begun: float) -> bool:

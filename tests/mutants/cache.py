@@ -5,19 +5,8 @@ from tests.mutants.mutant import Mutant, without
 
 LIVES = "tests/unit/cache/test_lives.py"
 SERVICE = "tests/unit/cache/test_service.py"
-PROPERTY = "tests/property/test_cache_never_goes_back.py"
 
 MUTANTS: tuple[Mutant, ...] = (
-    without(
-        "P6",
-        "memory-takes-any-version",
-        "services.cache.model",
-        (
-            "    if (given.version, given.read_at_ms) < (held.version, held.read_at_ms):\n        return held\n",
-            "",
-        ),
-        tests=(PROPERTY,),
-    ),
     without(
         "P6",
         "what-was-evicted-leaves-no-floor",
@@ -26,7 +15,9 @@ MUTANTS: tuple[Mutant, ...] = (
             "        return version < self._versions[bucket] and read_at <= self._put_at[bucket]\n",
             "        return False\n",
         ),
-        tests=(PROPERTY,),
+        tests=(
+            "tests/unit/cache/test_model.py::test_memory_is_bounded_in_entries_and_keeps_what_is_used_most",
+        ),
     ),
     without(
         "P6",
@@ -59,14 +50,14 @@ MUTANTS: tuple[Mutant, ...] = (
             "        return self._tail.live or held.settled or now - held.trusted_at <= self._trust.untailed\n",
             "        return True\n",
         ),
-        tests=(f"{SERVICE}::test_a_broken_tail_is_known_and_memory_trusted_less", PROPERTY),
+        tests=(f"{SERVICE}::test_a_broken_tail_is_known_and_memory_trusted_less",),
     ),
     without(
         "P6",
         "a-lost-place-in-the-log-changes-nothing",
         "services.cache.service",
         ("        self._memory.distrust()\n        self._levels.unknown.clear()\n", "        return\n"),
-        tests=(PROPERTY,),
+        tests=(f"{SERVICE}::test_events_that_may_have_been_missed_leave_nothing_trusted",),
     ),
     without(
         "P6",
