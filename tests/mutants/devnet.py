@@ -29,7 +29,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "devnet", "a-reorg-reaches-below-final", "services.devnet.node.chain",
-        ("if not 0 < depth <= self.head.height - self.final_height:", "if not 0 < depth < self.head.height:"),
+        ("if not 0 < depth <= self.not_final:", "if not 0 < depth < self.head.height:"),
         tests=("tests/unit/devnet/test_reorg.py::test_nothing_final_can_be_taken_back",),
     ),
     without(

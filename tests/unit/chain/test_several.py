@@ -362,3 +362,19 @@ async def test_what_logs_say_of_an_endpoint_holds_no_key() -> None:
     async with open_near(urls, "verifier.near", clock=SystemClock()) as chain:
         names = [endpoint.name for endpoint in chain.endpoints]
     assert names == ["rpc.example.org:8443#1", "rpc.example.org:8443#2", "[::1]:3030"]
+
+
+async def test_neither_logs_nor_errors_hold_a_key_of_a_url(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with open_near(
+            ["http://user:hidden@127.0.0.1:1/hidden?apiKey=hidden"], "verifier.near", clock=SystemClock()
+        ) as chain:
+            with pytest.raises(IntentError) as refused:
+                await chain.gas_price()
+            sent = await chain.broadcast(b"bytes")
+    said = [str(record.__dict__) for record in caplog.records] + [
+        repr(refused.value),
+        repr(sent),
+        repr(chain),
+    ]
+    assert caplog.records and not [one for one in said if "hidden" in one]
