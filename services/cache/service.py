@@ -294,7 +294,7 @@ class Cache:
         if isinstance(found, IntentError):
             stale = self._stale(query) if query.allow_stale else None
             if stale is not None:
-                return stale
+                return dataclasses.replace(stale, stale=True)
             # a copy for each caller: one instance raised in many tasks would chain their stacks
             return dataclasses.replace(found)
         entry = found.entry

@@ -169,6 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "cache",
         "stale-without-saying-so",
         "services.cache.service",
+        ("                return dataclasses.replace(stale, stale=True)\n", "                return stale\n"),
         ("stale=not (now < held.until and self._confirmed(held, now))", "stale=False"),
         tests=(
             f"{SERVICE}::test_everything_below_away_only_who_allows_it_gets_a_stale_answer_and_it_says_so",

@@ -131,6 +131,23 @@ async def test_everything_goes_over_the_wire_and_back(redis_url: str) -> None:
         assert kinds == [bytes, bool, int, bool, bool, str, str, bool, bool]
 
 
+async def test_a_stale_answer_is_asked_for_and_marked_over_the_wire() -> None:
+    async with serving(None) as world:
+        world.store.write("a", 2)
+        assert await world.seen("a") == (2, "store")
+        world.store.away = True
+        strict, stale = await world.cache.get_statuses(
+            [
+                StatusQuery(intent_id="a", max_age=timedelta(0)),
+                StatusQuery(intent_id="a", max_age=timedelta(0), allow_stale=True),
+            ]
+        )
+        assert isinstance(strict, IntentError)
+        assert strict.reason is Reason.DEPENDENCY_UNAVAILABLE
+        assert isinstance(stale, StatusAnswer)
+        assert (stale.status, stale.level, stale.stale) == (status("a", 2), "memory", True)
+
+
 @pytest.mark.parametrize("size", [0, 1001])
 async def test_batches_out_of_bounds_are_typed_refusals(size: int) -> None:
     async with serving(None) as world:
