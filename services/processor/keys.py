@@ -76,8 +76,14 @@ class Keys:
             asked_at = self._clock.monotonic()
             try:
                 pool = await self._pool()
+                wanted = [key for key in pool if key not in self._aside]
+                if not wanted:
+                    # none of them was any use: from the first again, and not at once
+                    self._aside.clear()
+                    await self._clock.sleep(self._poll)
+                    continue
                 answer = await self._store.lease_key(
-                    [key for key in pool if key not in self._aside] or pool,
+                    wanted,
                     holder=self.holder,
                     session=self._session,
                     lease_ms=self._lease_ms,

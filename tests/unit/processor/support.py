@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -223,4 +225,14 @@ async def stage(
         )
 
 
-__all__ = ["FastClock", "Gate", "IntentError", "Killing", "Stage", "replace", "signer", "stage"]
+def proven(record: IntentRecord) -> None:
+    """Of each transaction but the last of its purpose the end is known, and known before the next was signed."""
+    for purpose in ("verify", "solve"):
+        same = [tx for tx in record.transactions if tx.purpose == purpose]
+        for before, after in pairwise(same):
+            ended, why = json.loads(before.evidence), json.loads(after.evidence).get("basis")
+            assert before.status in ("dead", "failure", "success") and ended["block_height"]
+            assert why["block_height"] >= ended["block_height"], "signed by a view from before the end"
+
+
+__all__ = ["FastClock", "Gate", "IntentError", "Killing", "Stage", "proven", "replace", "signer", "stage"]

@@ -14,7 +14,7 @@ from services.processor.app import assemble
 from services.processor.config import WorkSettings
 from tests.harness.wait import eventually
 from tests.unit.processor.mortal import Life, living
-from tests.unit.processor.support import Stage, signer, stage
+from tests.unit.processor.support import Stage, proven, signer, stage
 
 SHARDS = 3
 """The places are divided among so many tests, which the suite runs side by side."""
@@ -75,6 +75,7 @@ async def killed_at(
         assert len(play.chain.included) == 2 + solver_fails, (
             f"{where}: a transaction was signed beside a good one"
         )
+        proven(record)
         known = [tx.hash for tx in record.transactions]
         assert set(play.chain.included) <= set(known) and len(set(known)) == len(known), where
     return life

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.common.chain.port import AccessKey, ChainIntent, FunctionCall
-from services.common.domain.intent import IntentRecord, SignedTransaction
+from services.common.domain.intent import SignedTransaction
 from services.common.domain.lifecycle import Status
 from services.common.errors import IntentError, Reason
 from services.common.observe import Observe
@@ -25,7 +24,7 @@ from services.processor.model import NEXT, Do, decide
 from services.processor.observe import Vocabulary
 from tests.harness.wait import eventually
 from tests.unit.processor.fake_chain import FakeChain
-from tests.unit.processor.support import FastClock, signer, stage
+from tests.unit.processor.support import FastClock, proven, signer, stage
 from tests.unit.processor.test_table import fields_of_a_dead_one
 from tests.unit.test_checker import RECORD
 
@@ -223,13 +222,3 @@ async def test_p02_a_second_attempt_says_what_it_rests_on_and_no_lagging_view_is
     again = json.loads(second.evidence)["basis"]
     assert again["after"] == [{"hash": first.hash, "status": first.status}]
     assert again["contract_status"] == "verified"
-
-
-def proven(record: IntentRecord) -> None:
-    """Of each transaction but the last of its purpose the end is known, and known before the next was signed."""
-    for purpose in ("verify", "solve"):
-        same = [tx for tx in record.transactions if tx.purpose == purpose]
-        for before, after in pairwise(same):
-            ended, why = json.loads(before.evidence), json.loads(after.evidence).get("basis")
-            assert before.status in ("dead", "failure", "success") and ended["block_height"]
-            assert why["block_height"] >= ended["block_height"], "signed by a view from before the end"

@@ -227,6 +227,18 @@ async def test_a_key_its_account_does_not_have_is_passed_over(play: Stage) -> No
     assert await holders(play, 2) == ["", ""]
 
 
+async def test_a_pool_none_of_which_is_any_use_is_gone_round_until_one_is(play: Stage) -> None:
+    play.chain.gone |= {signer(0).public_key, signer(1).public_key}
+    gate = Gate()
+    async with play.processor(gate, pool=2):
+        ids = await play.accept(1)
+        await eventually(lambda: gate.calls.count("store.lease_key") > 4)
+        play.chain.gone.remove(signer(1).public_key)
+        (record,) = await play.ended(*ids)
+    assert {tx.public_key for tx in record.transactions} == {signer(1).public_key}
+    once_each(play, [record])
+
+
 async def test_the_only_key_is_waited_for(play: Stage) -> None:
     play.chain.gone.add(signer(0).public_key)
     gate = Gate()
