@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from services.common.domain.intent import SignedTransaction
+from services.common.domain.places import Place
 from services.common.domain.views import ChainView, ViewAnswer
 from services.common.errors import IntentError
 
@@ -121,6 +122,28 @@ class FunctionCall:
     deposit: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A final block in which the Verifier's state of an intent changed, and by which event. `intent_id` None: its
+    state changed and the node cannot say of what: it may be any intent."""
+
+    intent_id: str | None
+    event: str
+    block_height: int
+    receipt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """`changes` in the order of the blocks, up to `upto`, None where no further block can be told of yet. `final` is
+    the final block. `missing`: the node does not have all blocks asked for; what happened in them is not known."""
+
+    upto: Place | None
+    final: Block
+    changes: tuple[Change, ...] = ()
+    missing: bool = False
+
+
 class Signer(Protocol):
     """Signs with one access key; the secret never leaves it."""
 
@@ -156,6 +179,11 @@ class Chain(Protocol):
 
     async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
         """get_intent_status and get_intent of the Verifier at one final block for all, in the order asked."""
+        ...
+
+    async def changes(self, after: int, limit: int) -> Followed:
+        """Changes of the Verifier's state in final blocks alone, in order: of those above the block at height `after`,
+        `limit` heights at most, which is to be more than the chain ever skips in a row."""
         ...
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:

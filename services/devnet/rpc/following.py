@@ -95,6 +95,32 @@ class Following:
                 return dict(receipt)
         raise unknown_receipt(receipt_id)
 
+    async def light_client_proof(self, params: object, where: Vantage) -> Json:
+        """`EXPERIMENTAL_light_client_proof {type: receipt, receipt_id, receiver_id, light_client_head}` -> the outcome
+        of a receipt. There are no validators whose signatures a proof could lead to: its paths are empty."""
+        given = named(params)
+        if given.get("type") != "receipt":
+            raise parse_error("Failed parsing args: type is receipt on this node")
+        receipt_id, _ = text(given, "receipt_id"), text(given, "receiver_id")
+        head = self._views.reference({"block_id": text(given, "light_client_head")}, where)
+        tx_hash = self._chain.index.transaction_of.get(receipt_id)
+        record = None if tx_hash is None else await self._chain.find(tx_hash)
+        seen = None if record is None else record.back_to(where.head.height)
+        for outcome in () if seen is None else seen.outcomes:
+            if outcome["id"] == receipt_id:
+                block = self._chain.block_of(outcome["block_hash"])
+                if block is None or block.height > head.height:
+                    raise handler_error(
+                        "NOT_CONFIRMED", {"transaction_or_receipt_id": receipt_id}, "not confirmed"
+                    )
+                return {
+                    "outcome_proof": {**outcome, "proof": []}, "outcome_root_proof": [], "block_proof": [],
+                    "block_header_lite": {"prev_block_hash": block.prev_hash},
+                }  # fmt: skip
+        raise handler_error(
+            "UNKNOWN_TRANSACTION_OR_RECEIPT", {"transaction_or_receipt_id": receipt_id}, "does not exist"
+        )
+
     async def changes_in_block(self, params: object, where: Vantage) -> Json:
         """`EXPERIMENTAL_changes_in_block {block reference}` -> accounts whose contract storage changed."""
         block = self._views.reference(named(params), where)

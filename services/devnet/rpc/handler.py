@@ -54,6 +54,7 @@ class Rpc:
             "send_tx": transactions.send_tx,
             "chunk": following.chunk,
             "EXPERIMENTAL_receipt": following.receipt,
+            "EXPERIMENTAL_light_client_proof": following.light_client_proof,
             "EXPERIMENTAL_changes": following.changes,
             "EXPERIMENTAL_changes_in_block": following.changes_in_block,
             "tx": transactions.tx,

@@ -15,7 +15,9 @@ from services.common.chain.port import (
     Broadcast,
     BroadcastResult,
     ChainIntent,
+    Change,
     Failure,
+    Followed,
     FunctionCall,
     Signer,
     TxOutcome,
@@ -23,6 +25,7 @@ from services.common.chain.port import (
 )
 from services.common.domain import strictjson
 from services.common.domain.intent import Nep413Payload, SignedTransaction
+from services.common.domain.places import Place
 from services.common.domain.plainjson import same_intent
 from services.common.domain.views import (
     BalanceOf,
@@ -47,6 +50,8 @@ class FakeChain:
     Faults, each a number of times yet: `lose` (bytes never arrive), `silence` (they do, the answer doesn't),
     `away` (nobody answers a question), `solver_fails`, `refusals` (calls the contract panics on),
     `broken` (calls that fail without a word of the contract's), `poor` (bytes not taken for lack of balance).
+    `kept_from`: lower blocks are gone;
+    `mute`: of what changed it cannot say what.
     """
 
     def __init__(self, now_ns: Any, *, step: int = 3) -> None:
@@ -68,6 +73,9 @@ class FakeChain:
         self.broken: list[Failure] = []
         self.funds = 10**25
         self.poor = 0
+        self.changed: list[Change] = []
+        self.kept_from = 0
+        self.mute = False
 
     # --- the port ---
 
@@ -100,6 +108,21 @@ class FakeChain:
         self._ask()
         self.height += 1
         return [self._seen(intent_id) for intent_id in intent_ids]
+
+    async def changes(self, after: int, limit: int) -> Followed:
+        self._ask()
+        final = Block(hash=f"block-{self.height}", height=self.height, timestamp_ns=self.height * 10**9)
+        if self.height <= after:
+            return Followed(upto=None, final=final)
+        if after + 1 < self.kept_from:
+            return Followed(upto=None, final=final, missing=True)
+        last = min(after + limit, self.height)
+        found = [
+            replace(one, intent_id=None) if self.mute else one
+            for one in self.changed
+            if after < one.block_height <= last
+        ]
+        return Followed(upto=Place(height=last, hash=f"block-{last}"), final=final, changes=tuple(found))
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         self._ask()
@@ -179,7 +202,25 @@ class FakeChain:
 
     def verify_by_wallet(self, intent: Mapping[str, Any]) -> None:
         """The user's own verify_intent."""
+        self.height += 1
         self._verify(dict(intent), None)
+
+    def solve_by_another(self, intent_id: str) -> None:
+        """Another relayer's verify_and_solve of what is verified."""
+        self.height += 1
+        self.kept[intent_id] |= {"status": "completed", "solver_account": "other.near"}
+        self._tell(intent_id, "intent_completed")
+
+    def remove(self, intent_id: str) -> None:
+        """The owner's remove_verified_intent."""
+        self.height += 1
+        self.kept[intent_id] |= {"status": "failed", "reason": "removed by the owner"}
+        self._tell(intent_id, "intent_failed")
+
+    def _tell(self, intent_id: str, event: str) -> None:
+        self.changed.append(
+            Change(intent_id=intent_id, event=event, block_height=self.height, receipt_id=f"r-{self.height}")
+        )
 
     def _run(self, method: str, args: dict[str, Any]) -> TxOutcome:
         if self.broken:
@@ -203,14 +244,17 @@ class FakeChain:
             kept["failures"] += 1
             kept["reason"] = "the solver reported no success"
             kept["status"] = "failed" if kept["failures"] >= 3 else "verified"
+            self._tell(intent["id"], "intent_put_back")
             return TxOutcome(state=TxState.SUCCEEDED, value=False, logs=("put back",))
         kept |= {"status": "completed", "solver_account": args["solver_account"]}
         self.effects["solve_intent", intent["id"]] += 1
+        self._tell(intent["id"], "intent_completed")
         return TxOutcome(state=TxState.SUCCEEDED, value=True)
 
     def _verify(self, intent: dict[str, Any], message: str | None) -> None:
         self.kept[intent["id"]] = {"intent": intent, "status": "verified", "failures": 0, "message": message}
         self.effects["verify_signed_intent", intent["id"]] += 1
+        self._tell(intent["id"], "intent_verified")
 
     def _seen(self, intent_id: str) -> ChainIntent:
         found = self.kept.get(intent_id)

@@ -8,6 +8,7 @@ from services.common.chain.near import outcome as outcomes
 from services.common.chain.near import views
 from services.common.chain.near.borsh import CallTransaction, digest, signed
 from services.common.chain.near.errors import NearError, broadcast_result
+from services.common.chain.near.following import Following
 from services.common.chain.near.questions import (
     MAX_HEIGHT,
     Questions,
@@ -24,6 +25,7 @@ from services.common.chain.port import (
     Broadcast,
     BroadcastResult,
     ChainIntent,
+    Followed,
     FunctionCall,
     Signer,
     TxOutcome,
@@ -54,6 +56,7 @@ class NearChain:
         self._transport = transport
         self._node = Questions(transport)
         self._verifier_id = verifier_id
+        self._following = Following(self._node, verifier_id)
         self._network = ""
 
     async def network(self) -> str:
@@ -75,6 +78,9 @@ class NearChain:
         # one block for all, so that status and kept intent of each hold at the same moment
         at = await self._node.final_block()
         return await _gather([self._intent(intent_id, at) for intent_id in intent_ids])
+
+    async def changes(self, after: int, limit: int) -> Followed:
+        return await self._following.changes(after, limit)
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         answer = await self._account_query("view_access_key", account_id, public_key=public_key)

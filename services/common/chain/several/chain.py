@@ -14,6 +14,7 @@ from services.common.chain.port import (
     BroadcastResult,
     Chain,
     ChainIntent,
+    Followed,
     FunctionCall,
     Signer,
     TxOutcome,
@@ -136,6 +137,25 @@ class SeveralChain:
     async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
         endpoint, answers = await self._batch(lambda chain: chain.intents(intent_ids))
         return await second.looked_at(endpoint, intent_ids, answers, self._others(endpoint), self._voice)
+
+    async def changes(self, after: int, limit: int) -> Followed:
+        """One endpoint's; where it lacks blocks the next is asked, and only if all lack some that is the answer."""
+
+        async def whole(chain: Chain) -> Followed:
+            found = await chain.changes(after, limit)
+            if found.missing:
+                lacking.append(found)
+                raise unavailable("chain node")
+            return found
+
+        lacking: list[Followed] = []
+        try:
+            _, found = await self._ask(whole)
+        except IntentError:
+            if not lacking:
+                raise
+            return lacking[0]
+        return found
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         async def ask(chain: Chain) -> AccessKey | IntentError:
