@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a-lost-place-in-the-log-changes-nothing",
         "services.cache.service",
         ("        self._memory.distrust()\n        self._levels.unknown.clear()\n", "        return\n"),
-        tests=(f"{SERVICE}::test_events_that_may_have_been_missed_leave_nothing_trusted",),
+        tests=(f"{LIVES}::test_p06_a_place_in_the_log_that_was_lost_leaves_nothing_trusted_that_may_change",),
     ),
     without(
         "P6",

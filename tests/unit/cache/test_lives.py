@@ -185,3 +185,24 @@ async def test_a_broken_tail_is_told_on_readyz() -> None:
         store.log_error = None
         await eventually(lambda: (clock.advance(1), cache.tailed)[1])
         assert EVENT_LOG not in notes
+
+
+async def test_p06_a_place_in_the_log_that_was_lost_leaves_nothing_trusted_that_may_change() -> None:
+    clock = Clock()
+    store = Store(clock)
+    cache = new_cache(clock, store, revalidate=1.0)
+    store.write("a", 1)
+    async with cache.run():
+        await eventually(lambda: cache.tailed)
+        await cache.put_statuses([status("a", 1)])
+        began = clock.now_ms()
+        store.log_error = IntentError(Reason.CURSOR_EXPIRED, "gone")
+        store.write("a", 2)
+        await store.tell()
+        await eventually(lambda: not cache.tailed)
+        store.log_error = None
+        await eventually(lambda: (clock.advance(0.05), cache.tailed)[1])
+        assert clock.now_ms() - began < 500, "well within the time that it would be trusted"
+        (answer,) = await cache.get_statuses([StatusQuery(intent_id="a")])
+        assert isinstance(answer, StatusAnswer)
+        assert (answer.status.version, answer.level) == (2, "store")
