@@ -10,6 +10,7 @@ from typing import Final
 from bench.cache.run import run as cache
 from bench.edge.run import run as edge
 from bench.frame import BenchError, Options, Report
+from bench.processor.run import run as processor
 from bench.store.run import PARTS
 from bench.store.run import run as store
 from bench.validator.run import run as validator
@@ -17,6 +18,7 @@ from bench.validator.run import run as validator
 BENCHES: Final[dict[str, Callable[[Options], Report]]] = {
     "cache": cache,
     "edge": edge,
+    "processor": processor,
     "store": store,
     "validator": validator,
 }

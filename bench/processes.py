@@ -27,6 +27,7 @@ class Fleet:
         self._profile = profile
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._addresses: dict[str, str] = {}
+        self._admin: dict[str, str] = {}
         if profile is not None:
             profile.mkdir(parents=True, exist_ok=True)
 
@@ -57,6 +58,7 @@ class Fleet:
             time.sleep(0.02)
         found = json.loads(ready.read_text("utf-8"))
         self._addresses[name] = found.get("grpc") or found["http"]
+        self._admin[name] = found.get("admin", "")
         return self._addresses[name]
 
     def cpu(self, prefix: str = "") -> dict[str, float]:
@@ -66,6 +68,21 @@ class Fleet:
             for name, process in self._running.items()
             if name.startswith(prefix)
         }
+
+    def admin(self, name: str) -> str:
+        """host:port of a process's /metrics."""
+        return self._admin[name]
+
+    def end(self, name: str) -> None:
+        """SIGTERM to one, and gone when this returns."""
+        process = self._running.pop(name)
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        (self._folder / f"{name}.ready").unlink(missing_ok=True)
 
     def settle(self) -> None:
         """Until work left over from a measurement is done: nobody but the next side may be charged for it."""

@@ -44,7 +44,7 @@ class WorkSettings(AlertSettings):
         100, unit="intents", minimum=1, maximum=1_000, help="Intents claimed in one call"
     )
     max_in_flight: int = setting(
-        512, unit="intents", minimum=1, maximum=1_000, help="Intents followed at the same time"
+        512, unit="intents", minimum=1, maximum=10_000, help="Intents followed at the same time"
     )
     solve_attempts: int = setting(
         3, unit="attempts", minimum=1, help="Solves refused outright by final receipts before an intent fails"

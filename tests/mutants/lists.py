@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "P10",
         "earlier-file-is-not-filed",
         "services.store.adapters.sqlite_filing",
-        ("    if _DONE in state:\n", "    if True:\n"),
+        ("connection.execute(sql, (PORTION,)).fetchall()", "[]"),
         tests=(f"{_LISTS}::test_a_file_of_an_earlier_version_is_filed_when_it_is_opened",),
     ),
 )

@@ -36,7 +36,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     without(
-        "P5", "archive-has-its-name-before-it-is-whole", "services.store.retention.archive",
+        "P5", "archive-has-its-name-before-it-is-whole", "services.store.durable",
         ("        with part.open(\"xb\")", "        part = target\n        with part.open(\"wb\")"),
         tests=(
             f"{_CONTRACT}::test_p05_retention_cut_off_anywhere_has_dropped_nothing_that_is_not_archived[sqlite]",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.fault.processors.ground import Ground
+from tests.fault.processors.ground import NAIVE, Ground
 from tests.fault.processors.naive import Killed
 from tests.harness.wait import eventually
 
@@ -62,6 +62,30 @@ async def others_fill(ground: Ground) -> None:
 
     async with asyncio.TaskGroup() as both:
         both.create_task(other())
+        both.create_task(ground.at_work())
+
+
+async def reorg(ground: Ground) -> None:
+    """Blocks are made by hand: the one with the first transaction vanishes as soon as the processor could see it."""
+
+    async def by_hand() -> None:
+        async def executed() -> bool:
+            await ground.devnet("devnet_advance", blocks=1)
+            return await ground.steps("optimistic") == {"verify": 1}
+
+        await eventually(executed)
+        if ground.kind == NAIVE:
+
+            async def believed() -> bool:
+                return await ground.record_status() == "executing"
+
+            await eventually(believed)
+        await ground.devnet("devnet_reorg", blocks=2, transactions="lost")
+        await ground.devnet("devnet_fault_clear")
+
+    await ground.faults({"fault": "stall"})
+    async with asyncio.TaskGroup() as both:
+        both.create_task(by_hand())
         both.create_task(ground.at_work())
 
 
@@ -171,6 +195,13 @@ CASES: Final = (
         reported="openintentsframework/oif-solver#232",
         rules=(_rule("lose_transaction", signer="relayer.near", count=2),),
         drive=others_fill,
+    ),
+    Case(
+        name="reorg-before-final",
+        what="the block with the first transaction vanishes before it is final",
+        naive="told failed, nothing on chain ended it",
+        reported="synapsecns/sanguine#3056",
+        drive=reorg,
     ),
     Case(
         name="stale-views",

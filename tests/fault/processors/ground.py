@@ -128,13 +128,17 @@ class Ground:
     async def end(self) -> End:
         await self.devnet("devnet_fault_clear")
         await self.devnet("devnet_advance", blocks=15)
-        found = await self.devnet("devnet_effects", intent_ids=[self.intent_id], finality="final")
-        steps = found["intents"][self.intent_id]["steps"]
+        steps = await self.steps("final")
         return End(
             record=await self.record_status(),
             chain=await self.chain_status(),
-            transfers=int(steps.get("transfer", 0)),
+            transfers=steps.get("transfer", 0),
         )
+
+    async def steps(self, finality: str) -> dict[str, int]:
+        """What happened on chain, how often; what did not is left out."""
+        found = await self.devnet("devnet_effects", intent_ids=[self.intent_id], finality=finality)
+        return {name: count for name, count in found["intents"][self.intent_id]["steps"].items() if count}
 
 
 async def send(ground: Ground, sender: Sender, method: str, arguments: dict[str, Any]) -> None:
