@@ -156,7 +156,6 @@ def _clusters(folder: Path, clocks: Clocks) -> tuple[Cluster, Process]:
         "VALIDATOR_TARGET": f"{HOST}:{first.ports['validator']}",
         "CHAIN_URL": first.chain_url,
         "SIGNER_KEY_FILE": str(first.key_file),
-        "SIGNER_KEY_INDEX": "1",
     }
     others = ports.free()
     while set(others.values()) & set(first.ports.values()):
