@@ -6,6 +6,6 @@ dead) → back in `service.py`, the move into the store. `solvers.py` says who i
 
 Beside the work: `failures.py` (errors, and what callers are told) and `alerts.py` (what reaches people, over
 `webhook.py`); `resolver.py` finds what nobody ends and does what `stuck.py` says; `funds.py` watches what
-the relayer can pay. `servicer.py` is what operators ask,
+the relayer can pay; `observer.py` follows what others do on chain. `servicer.py` is what operators ask,
 `operating.py` does it, `admission.py` decides who may.
 """

@@ -35,6 +35,7 @@ from services.processor.funds import Funds
 from services.processor.keys import Keys
 from services.processor.lane import Lane
 from services.processor.observe import Vocabulary
+from services.processor.observer import Meters, Observer
 from services.processor.operating import Operator
 from services.processor.ports import Store
 from services.processor.resolver import Patience, Resolver
@@ -61,10 +62,11 @@ class Assembled:
     resolver: Resolver
     solvers: RatedSolvers
     funds: Funds
+    observer: Observer
 
     @property
     def beside(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        return (self.alerts.run, self.resolver.run, self.solvers.run, self.funds.run)
+        return (self.alerts.run, self.resolver.run, self.solvers.run, self.funds.run, self.observer.run)
 
     @property
     def operator(self) -> Operator:
@@ -191,6 +193,19 @@ def assemble(
         resolver=resolver,
         solvers=solvers,
         funds=funds,
+        observer=Observer(
+            store=store,
+            chain=chain,
+            worker=worker,
+            clock=clock,
+            observe=vocabulary,
+            meters=Meters(observe),
+            verifier_id=settings.verifier_id,
+            session=secrets.token_hex(8),
+            lease_ms=settings.lease_ms,
+            every=settings.observe_every_ms / 1000,
+            catch_up=settings.observe_catch_up_blocks,
+        ),
     )
 
 

@@ -61,6 +61,18 @@ class WorkSettings(AlertSettings):
     tx_validity_blocks: int = setting(
         86_400, unit="blocks", minimum=1, help="Blocks for which the chain takes a transaction's block hash"
     )
+    observe_every_ms: int = setting(
+        1_000,
+        unit="ms",
+        minimum=10,
+        help="Time between looks for new final blocks, to see what others do on chain",
+    )
+    observe_catch_up_blocks: int = setting(
+        1_000,
+        unit="blocks",
+        minimum=1,
+        help="Further behind, all open intents are looked at on chain in place of the blocks missed",
+    )
     stuck_every_ms: int = setting(
         15_000, unit="ms", minimum=10, help="Time between looks for overdue intents, which are resolved"
     )

@@ -9,12 +9,15 @@ from services.common.ports import (
     IntentReader,
     KeyPool,
     OverdueReader,
+    Places,
     Settler,
     WorkQueue,
 )
 
 
-class Store(IntentReader, IntentMover, WorkQueue, KeyPool, OverdueReader, Settler, EventLog, Protocol):
+class Store(
+    IntentReader, IntentMover, WorkQueue, KeyPool, Places, OverdueReader, Settler, EventLog, Protocol
+):
     """The part of the store a processor uses."""
 
 

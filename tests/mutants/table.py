@@ -10,6 +10,7 @@ from tests.mutants import (
     keys,
     lists,
     messages,
+    observer,
     processor,
     redis,
     retention,
@@ -33,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *tokens.MUTANTS,
     *processor.MUTANTS,
     *keys.MUTANTS,
+    *observer.MUTANTS,
     *redis.MUTANTS,
     without(
         "P1", "one-failure-rolls-all-back", "services.store.adapters.sqlite_worker",

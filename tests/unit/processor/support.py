@@ -181,7 +181,11 @@ class Stage:
     ) -> AsyncIterator[Assembled]:
         """A processor at work, with all its parts."""
         gate = gate or Gate()
-        given: dict[str, Any] = {"poll_ms": 500, "lease_ms": 30_000, "stuck_every_ms": 3_600_000} | settings
+        given: dict[str, Any] = (
+            {"poll_ms": 500, "lease_ms": 30_000, "stuck_every_ms": 3_600_000}
+            | {"observe_every_ms": 3_600_000}
+            | settings
+        )
         made = assemble(
             WorkSettings(**given),
             store=Killing(self.store, gate, "store"),
