@@ -303,7 +303,7 @@ async def logged(store: Store, count: int) -> list[Any]:
         events = await all_events(store)
         return events if len(events) >= count else None
 
-    events = await eventually(enough)
+    events = await eventually(enough, 30)
     assert events is not None
     return events
 
