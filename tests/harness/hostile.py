@@ -92,7 +92,25 @@ def honest(request: Json) -> object:
             return {"chain_id": "localnet"}
         case "block":
             name = params.get("block_id", "b1")
-            return {"header": {"height": 50, "hash": name, "timestamp_nanosec": "1700000000000000000"}}
+            return {
+                "header": {
+                    "height": 50,
+                    "hash": name,
+                    "timestamp_nanosec": "1700000000000000000",
+                    "prev_hash": "b0",
+                }
+            }
+        case "EXPERIMENTAL_changes":
+            height = params["block_id"]
+            cause = {"type": "receipt_processing", "receipt_hash": f"r{height}"}
+            change = {"account_id": "verifier.near", "key_base64": "aQ==", "value_base64": "aQ=="}
+            listed = [{"cause": cause, "type": "data_update", "change": change}]
+            return {"block_hash": f"b{height}", "changes": listed}
+        case "EXPERIMENTAL_light_client_proof":
+            event = {"standard": "intents", "version": "1.0.0", "event": "intent_verified"}
+            logs = ["EVENT_JSON:" + json.dumps(event | {"data": [{"intent_id": "a"}]})]
+            outcome = {"logs": logs, "receipt_ids": [], "gas_burnt": 1, "status": {"SuccessValue": ""}}
+            return {"outcome_proof": {"id": params["receipt_id"], "block_hash": "b1", "outcome": outcome}}
         case "gas_price":
             return {"gas_price": "100"}
         case "send_tx":

@@ -19,6 +19,7 @@ from services.common.chain.port import (
     Block,
     BroadcastResult,
     ChainIntent,
+    Followed,
     FunctionCall,
     TxOutcome,
     TxState,
@@ -102,7 +103,7 @@ def everything(chain: NearChain) -> list[Any]:
         chain.network(), chain.block(), chain.block("b1"), chain.views(VIEWS), chain.views(VIEWS[:1]),
         chain.intents(["a", "b"]), chain.access_key("relayer.near", "ed25519:k"), chain.balance("relayer.near"),
         chain.gas_price(), chain.broadcast(b"signed"), chain.outcome("tx", "relayer.near"),
-        chain.outcome("tx", "relayer.near", wait_final=True),
+        chain.outcome("tx", "relayer.near", wait_final=True), chain.changes(47, 10),
     ]  # fmt: skip
 
 
@@ -121,6 +122,10 @@ def check(answers: list[Any]) -> None:
             case ChainIntent():
                 assert answer.status in (None, "verified", "executing", "completed")
                 assert (answer.kept is None) == (answer.status is None)
+            case Followed():
+                assert all(0 < change.block_height <= answer.final.height for change in answer.changes)
+                assert all(change.intent_id is None or change.intent_id for change in answer.changes)
+                assert answer.upto is None or 47 < answer.upto.height <= 57
             case Block() | AccessKey() | Balance():
                 numbers = [
                     value

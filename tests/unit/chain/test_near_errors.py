@@ -29,8 +29,9 @@ UNKNOWN_TRANSACTION DOES_NOT_TRACK_SHARD REQUEST_ROUTED TIMEOUT_ERROR
 
 NEARCORE = """
 NOT_SYNCED_YET IO_ERROR UNREACHABLE INTERNAL_ERROR NO_GLOBAL_CONTRACT_CODE UNKNOWN_GAS_KEY
+UNKNOWN_TRANSACTION_OR_RECEIPT NOT_CONFIRMED CHUNK_NOT_CERTIFIED INCONSISTENT_STATE
 """
-"""nearcore `chain/jsonrpc-primitives/src/types/{query,blocks,transactions}.rs`: what they name beside these."""
+"""nearcore `chain/jsonrpc-primitives/src/types/{query,blocks,transactions,light_client}.rs`: what they name beside these."""
 
 INVALID = """
 InvalidAccessKeyError InvalidSignerId SignerDoesNotExist InvalidNonce NonceTooLarge InvalidReceiverId InvalidSignature

@@ -16,6 +16,7 @@ from services.common.chain.port import (
     BroadcastResult,
     ChainIntent,
     Failure,
+    Followed,
     TxOutcome,
     TxState,
 )
@@ -333,6 +334,24 @@ async def test_p04_two_words_that_cannot_both_be_true_are_an_error_until_two_agr
         assert isinstance(seen, IntentError) and seen.reason is Reason.DEPENDENCY_UNAVAILABLE
         (seen,) = await over(*nodes, Node(intents=second)).intents(["a"])
         assert seen == second[0]
+
+
+async def test_blocks_are_told_by_the_first_that_has_them_all() -> None:
+    final = Block(hash="block-100", height=100, timestamp_ns=1)
+    lacking, whole = Followed(upto=None, final=final, missing=True), Followed(upto=None, final=final)
+    first, second = Node(changes=lacking), Node(changes=whole)
+    assert await over(first, second).changes(50, 10) == whole
+    assert (
+        await over(Node(changes=unavailable("chain node")), Node(changes=lacking)).changes(50, 10) == lacking
+    )
+    with pytest.raises(IntentError):
+        await over(dead(), dead()).changes(50, 10)
+    # a piece of the chain takes its time: nobody is asked beside for that, or counted as away
+    chain = over(Node(changes=asyncio.Event()), second, hedge=0.001)
+    second.asked.clear()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(chain.changes(50, 10), 0.05)
+    assert second.asked.count("changes") == 0 and chain.endpoints[0].strikes == 0
 
 
 async def test_a_batch_is_one_endpoints_whole_answer() -> None:

@@ -66,6 +66,10 @@ HANDLER: Final[Mapping[str, Advice]] = {
     "DOES_NOT_TRACK_SHARD": Advice.RETRY_LATER,
     "REQUEST_ROUTED": Advice.LOOK_UP,
     "TIMEOUT_ERROR": Advice.LOOK_UP,
+    "UNKNOWN_TRANSACTION_OR_RECEIPT": Advice.FINAL,  # of this node: it keeps no outcomes, or no longer this one
+    "NOT_CONFIRMED": Advice.RETRY_LATER,
+    "CHUNK_NOT_CERTIFIED": Advice.RETRY_LATER,
+    "INCONSISTENT_STATE": Advice.RETRY_LATER,
     "IO_ERROR": Advice.RETRY_LATER,
     "UNREACHABLE": Advice.RETRY_LATER,
     "INTERNAL_ERROR": Advice.RETRY_LATER,

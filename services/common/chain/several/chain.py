@@ -150,7 +150,8 @@ class SeveralChain:
 
         lacking: list[Followed] = []
         try:
-            _, found = await self._ask(whole)
+            # many questions at once: slower than a moment is not slow
+            _, found = await self._ask(whole, patient=True)
         except IntentError:
             if not lacking:
                 raise
