@@ -8,7 +8,7 @@ from services.common.domain.places import Place, PlaceAnswer
 from services.common.errors import IntentError, Reason
 from services.store.places import KIND, place_id
 from services.store.ports import Document, Keep, Kept, Program
-from tests.unit.store.support import Bench, bench, opened, opened_storage, store_url
+from tests.unit.store.support import Bench, bench, opened, opened_storage, sound, store_url
 
 __all__ = ["bench", "store_url"]
 
@@ -74,6 +74,7 @@ async def test_a_place_outlives_the_store(store_url: str) -> None:
         await keep(one, "a-1", at(7))
     async with opened(store_url) as again:
         assert (await keep(again, "a-2")).place == at(7)
+    assert await sound(store_url)
 
 
 async def test_what_somebody_broke_is_begun_anew(bench: Bench) -> None:

@@ -31,7 +31,7 @@ NEARCORE = """
 NOT_SYNCED_YET IO_ERROR UNREACHABLE INTERNAL_ERROR NO_GLOBAL_CONTRACT_CODE UNKNOWN_GAS_KEY
 UNKNOWN_TRANSACTION_OR_RECEIPT NOT_CONFIRMED CHUNK_NOT_CERTIFIED INCONSISTENT_STATE
 """
-"""nearcore `chain/jsonrpc-primitives/src/types/{query,blocks,transactions,light_client}.rs`: what they name beside these."""
+"""nearcore `chain/jsonrpc-primitives/src/types/{query,blocks,transactions,light_client}.rs`: what they name beside."""
 
 INVALID = """
 InvalidAccessKeyError InvalidSignerId SignerDoesNotExist InvalidNonce NonceTooLarge InvalidReceiverId InvalidSignature
