@@ -201,6 +201,7 @@ def assemble(
             observe=vocabulary,
             meters=Meters(observe),
             verifier_id=settings.verifier_id,
+            relayers=frozenset(one.account_id for one in signers),
             session=secrets.token_hex(8),
             lease_ms=settings.lease_ms,
             every=settings.observe_every_ms / 1000,

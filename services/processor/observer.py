@@ -84,7 +84,8 @@ class Meters:
 @dataclass(slots=True, kw_only=True)
 class Observer:
     """`run` works until cancelled. `name` is what is followed, the same for all replicas; `session` one run of this
-    one. `every` in seconds, `catch_up` in blocks: further behind all that is open is looked at instead."""
+    one. `relayers` are our own accounts, whose transactions are followed by who signed them. `every` in seconds,
+    `catch_up` in blocks: further behind all that is open is looked at instead."""
 
     store: Store
     chain: Chain
@@ -93,6 +94,7 @@ class Observer:
     observe: Vocabulary
     meters: Meters
     verifier_id: str
+    relayers: frozenset[str]
     session: str
     lease_ms: int
     every: float
@@ -134,7 +136,7 @@ class Observer:
         if self._at is None:
             await self._jump("first")
         while self._at is not None:
-            found = await self.chain.changes(self._at.height, WINDOW)
+            found = await self.chain.changes(self._at.height, WINDOW, but_of=self.relayers)
             behind = found.final.height - self._at.height
             self.meters.lag.set(max(behind, 0))
             self._compare(behind)

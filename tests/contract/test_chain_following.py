@@ -1,5 +1,6 @@
 """What is promised of following the chain: changes in final blocks alone, in order, none passed over in silence."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +83,8 @@ class Still:
     async def blocks(self, count: int) -> None:
         await self.call("devnet_advance", blocks=count)
 
-    async def wallet(self, intent_id: str) -> dict[str, Any]:
-        intent = User.fresh("a wallet").intent(intent_id) | {"user_account": "alice.near"}
+    async def wallet(self, intent_id: str, account: str = "alice.near") -> dict[str, Any]:
+        intent = User.fresh("a wallet").intent(intent_id) | {"user_account": account}
         await self.call("devnet_act_wallet_verify", intent=intent)
         return intent
 
@@ -111,6 +112,38 @@ async def test_what_a_wallet_and_the_owner_do_is_told(still: Still) -> None:
     await still.call("devnet_act_remove", intent_id="by-wallet")
     await still.blocks(6)
     assert told(await still.all()) == [("by-wallet", "intent_verified"), ("by-wallet", "intent_failed")]
+
+
+async def test_of_a_crowd_only_those_of_others_are_asked_for(still: Still) -> None:
+    """Whose a receipt is, the chunks say: our own relayer's are not asked for one by one."""
+    for number in range(20):
+        await still.wallet(f"ours-{number}")
+    await still.wallet("of-another", "bob.near")
+    await still.blocks(6)
+    before = await still.all()
+    assert len(before.changes) == 21
+    real, asked = still.node.rpc.handle, Counter[str]()
+
+    async def counted(method: str, params: Any, *more: Any) -> Any:
+        asked[method] += 1
+        return await real(method, params, *more)
+
+    chain = NearChain(LocalTransport(counted, RpcError, RpcError.body), "verifier.near")
+    found = await chain.changes(0, 100, but_of=frozenset({"alice.near"}))
+    assert told(found) == [("of-another", "intent_verified")] and found.upto == before.upto
+    assert asked["EXPERIMENTAL_light_client_proof"] == 1 and asked["chunk"] == 1, asked
+    # where chunks cannot be had everything is told
+    chain = NearChain(LocalTransport(without_chunks(real), RpcError, RpcError.body), "verifier.near")
+    assert len((await chain.changes(0, 100, but_of=frozenset({"alice.near"}))).changes) == 21
+
+
+def without_chunks(real: Any) -> Any:
+    async def handle(method: str, params: Any, *more: Any) -> Any:
+        if method == "chunk":
+            params = {"chunk_id": "11111111111111111111111111111111"}
+        return await real(method, params, *more)
+
+    return handle
 
 
 async def test_what_is_not_final_is_not_told_and_if_it_vanishes_never(still: Still) -> None:

@@ -181,9 +181,10 @@ class Chain(Protocol):
         """get_intent_status and get_intent of the Verifier at one final block for all, in the order asked."""
         ...
 
-    async def changes(self, after: int, limit: int) -> Followed:
+    async def changes(self, after: int, limit: int, *, but_of: frozenset[str] = frozenset()) -> Followed:
         """Changes of the Verifier's state in final blocks alone, in order: of those above the block at height `after`,
-        `limit` heights at most, which is to be more than the chain ever skips in a row."""
+        `limit` heights at most, which is to be more than the chain ever skips in a row. What transactions signed by
+        the accounts `but_of` changed may be left out."""
         ...
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:

@@ -109,7 +109,7 @@ class FakeChain:
         self.height += 1
         return [self._seen(intent_id) for intent_id in intent_ids]
 
-    async def changes(self, after: int, limit: int) -> Followed:
+    async def changes(self, after: int, limit: int, *, but_of: frozenset[str] = frozenset()) -> Followed:
         self._ask()
         final = Block(hash=f"block-{self.height}", height=self.height, timestamp_ns=self.height * 10**9)
         if self.height <= after:

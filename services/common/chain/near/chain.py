@@ -79,8 +79,8 @@ class NearChain:
         at = await self._node.final_block()
         return await _gather([self._intent(intent_id, at) for intent_id in intent_ids])
 
-    async def changes(self, after: int, limit: int) -> Followed:
-        return await self._following.changes(after, limit)
+    async def changes(self, after: int, limit: int, *, but_of: frozenset[str] = frozenset()) -> Followed:
+        return await self._following.changes(after, limit, but_of=but_of)
 
     async def access_key(self, account_id: str, public_key: str) -> AccessKey:
         answer = await self._account_query("view_access_key", account_id, public_key=public_key)

@@ -2,7 +2,7 @@
 
 A block's changes of the contract's storage name the receipts that made them; each receipt's outcome has its logs; the
 NEP-297 events in them name the intents. One question a block where nothing happened, one more for each receipt that
-changed something.
+changed something; where these would be many, the block's chunks say whose they are first.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import orjson
 
 from services.common.chain.near.errors import NearError
 from services.common.chain.near.questions import Questions, name_of, no_answer, of
+from services.common.chain.near.senders import Senders
 from services.common.chain.port import Change, Followed
 from services.common.domain.places import Place
 from services.common.errors import unavailable
@@ -53,8 +54,9 @@ class Following:
     def __init__(self, node: Questions, account_id: str) -> None:
         self._node = node
         self._account_id = account_id
+        self._senders = Senders(node)
 
-    async def changes(self, after: int, limit: int) -> Followed:
+    async def changes(self, after: int, limit: int, *, but_of: frozenset[str] = frozenset()) -> Followed:
         """As `Chain.changes`."""
         final = await self._node.final_block()
         if final.height <= after:
@@ -69,7 +71,7 @@ class Following:
         upto: Place | None = None
         for height, block in known:
             try:
-                found = await self._named(height, block, final.hash)
+                found = await self._named(height, block, final.hash, but_of)
             except _NotYet:
                 break
             changes += found
@@ -124,12 +126,17 @@ class Following:
             raise no_answer(error) from None
         return name_of(of(answer, "header"), "prev_hash")
 
-    async def _named(self, height: int, block: _Changed, head: str) -> list[Change]:
+    async def _named(self, height: int, block: _Changed, head: str, but_of: frozenset[str]) -> list[Change]:
         """Raises _NotYet."""
-        found = await _each([self._events(receipt_id, head) for receipt_id in block.receipts])
+        receipts = block.receipts
+        if but_of:
+            if len(receipts) > self._senders.cost:
+                await self._senders.learn(block.hash)
+            receipts = tuple(one for one in receipts if self._senders.of(one) not in but_of)
+        found = await _each([self._events(receipt_id, head) for receipt_id in receipts])
         changes: list[Change] = []
         unnamed = block.otherwise
-        for receipt_id, events in zip(block.receipts, found, strict=True):
+        for receipt_id, events in zip(receipts, found, strict=True):
             unnamed = unnamed or not events
             changes += [
                 Change(intent_id=intent_id, event=event, block_height=height, receipt_id=receipt_id)

@@ -138,11 +138,11 @@ class SeveralChain:
         endpoint, answers = await self._batch(lambda chain: chain.intents(intent_ids))
         return await second.looked_at(endpoint, intent_ids, answers, self._others(endpoint), self._voice)
 
-    async def changes(self, after: int, limit: int) -> Followed:
+    async def changes(self, after: int, limit: int, *, but_of: frozenset[str] = frozenset()) -> Followed:
         """One endpoint's; where it lacks blocks the next is asked, and only if all lack some that is the answer."""
 
         async def whole(chain: Chain) -> Followed:
-            found = await chain.changes(after, limit)
+            found = await chain.changes(after, limit, but_of=but_of)
             if found.missing:
                 lacking.append(found)
                 raise unavailable("chain node")
