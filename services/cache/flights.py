@@ -71,7 +71,7 @@ class Flights(Generic[K, V]):
         ]
         if len(flights) == 1:
             if not flights[0].landed.done():
-                # half the cost of a wait for a set; whoever goes away cancels no load here either
+                # somewhat cheaper than a wait for a set; whoever goes away cancels no load here either
                 await asyncio.shield(flights[0].landed)
         elif pending := {flight.landed for flight in flights if not flight.landed.done()}:
             await asyncio.wait(pending)
