@@ -298,7 +298,11 @@ async def test_a_message_is_tried_and_the_contracts_words_come_back(kit: Kit, ar
 
 async def test_intents_come_in_the_order_asked(kit: Kit, args: dict[str, Any]) -> None:
     await kit.end(await kit.sign("verify_signed_intent", args))
-    answers = await kit.chain.intents(["nobody", args["intent"]["id"], "none"])
+    answers = await kit.chain.intents(
+        ["nobody", args["intent"]["id"], "none", *(f"no-{one}" for one in range(120))]
+    )
+    assert len(answers) == 123 and {getattr(one, "status", one) for one in answers[3:]} == {None}
+    answers = answers[:3]
     assert [isinstance(one, ChainIntent) and one.status for one in answers] == [None, "verified", None]
 
 

@@ -28,6 +28,7 @@ EXECUTING: Final = "executing"
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"
 MAX_FAILURES: Final = 3
+MOST_ASKED: Final = 50
 SOLVE_GAS: Final = 30 * TGAS
 CALLBACK_GAS: Final = 20 * TGAS
 Kept = dict[str, Any]
@@ -234,6 +235,14 @@ def get_intent(host: Host, args: Args) -> dict[str, object] | None:
     return {**kept["intent"], "deadline_ns": kept["deadline"], **beside}
 
 
+def get_intents(host: Host, args: Args) -> list[dict[str, object] | None]:
+    """`get_intent` of each of `intent_ids`, in order. Raises Panic for more than MOST_ASKED."""
+    ids = args.get("intent_ids")
+    if not isinstance(ids, list) or len(ids) > MOST_ASKED or not all(type(one) is str for one in ids):
+        raise Panic(f"intent_ids: missing, or not a list of {MOST_ASKED} strings at most")
+    return [get_intent(host, {"intent_id": one}) for one in ids]
+
+
 METHODS: Final[dict[str, Method]] = {
     **ADMIN,
     **LEDGER,
@@ -246,4 +255,5 @@ METHODS: Final[dict[str, Method]] = {
     "get_intent_status": Method(get_intent_status, view=True),
     "is_intent_verified": Method(is_intent_verified, view=True),
     "get_intent": Method(get_intent, view=True),
+    "get_intents": Method(get_intents, view=True),
 }

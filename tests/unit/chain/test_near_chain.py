@@ -9,6 +9,7 @@ import pytest
 
 from services.common.chain.near.chain import NearChain
 from services.common.chain.near.errors import NearError
+from services.common.chain.near.kept import MAX_ANSWER
 from services.common.chain.near.transport import LocalTransport, open_http, unpack
 from services.common.chain.port import BroadcastResult, TxState
 from services.common.domain.views import (
@@ -228,18 +229,60 @@ async def test_a_salt_that_is_none_is_no_answer() -> None:
 
 async def test_intents_of_one_batch_are_read_at_one_final_block() -> None:
     node = Scripted(
-        {"block": block, "query": view({"get_intent_status": "verified", "get_intent": {"id": "a"}})}
+        {"block": block, "query": view({"get_intents": [{"id": "a", "status": "verified"}, None]})}
     )
     first, second = await NearChain(node, "verifier.near").intents(["a", "b"])
     assert not isinstance(first, IntentError) and not isinstance(second, IntentError)
+    kept = {"id": "a", "status": "verified"}
     assert (first.status, first.kept, first.block_height, first.block_timestamp_ns) == (
         "verified",
-        {"id": "a"},
+        kept,
         20,
         777,
     )
-    assert [method for method, _ in node.asked].count("block") == 1
+    assert (second.status, second.kept) == (None, None)
+    assert [method for method, _ in node.asked] == ["block", "query"]
     assert {params["block_id"] for method, params in node.asked if method == "query"} == {"final"}
+
+
+async def test_a_contract_without_the_view_of_many_is_asked_one_by_one_from_then_on() -> None:
+    missing = NearError(
+        "HANDLER_ERROR", "CONTRACT_EXECUTION_ERROR",
+        message="wasm execution failed with error: MethodResolveError(MethodNotFound)",
+    )  # fmt: skip
+    one = {"get_intents": missing, "get_intent_status": "verified", "get_intent": {"id": "a"}}
+    node = Scripted({"block": block, "query": view(one)})
+    near = NearChain(node, "verifier.near")
+    for _ in range(2):
+        found = await near.intents(["a", "b"])
+        assert [getattr(each, "status", each) for each in found] == ["verified", "verified"]
+    assert [p["method_name"] for m, p in node.asked if m == "query"].count("get_intents") == 1
+
+
+async def test_many_answered_together_are_each_the_one_asked_for() -> None:
+    """Another intent than asked for, an odd status, too few: no answers, and nobody takes them for one."""
+    for answer in (
+        [{"id": "b", "status": "verified"}, None],
+        [{"id": "a", "status": "gone"}, None],
+        [{"id": "a"}, None],
+        ["verified", None],
+    ):
+        node = Scripted({"block": block, "query": view({"get_intents": answer})})
+        first, second = await NearChain(node, "verifier.near").intents(["a", "b"])
+        assert isinstance(first, IntentError) and first.reason is Reason.DEPENDENCY_UNAVAILABLE, answer
+        assert not isinstance(second, IntentError) and second.status is None
+    for answer in ([None], None, {}, "x", [None, None, None]):  # type: ignore[assignment]
+        node = Scripted({"block": block, "query": view({"get_intents": answer})})
+        found = await NearChain(node, "verifier.near").intents(["a", "b"])
+        assert all(isinstance(one, IntentError) for one in found), answer
+
+
+async def test_intents_too_large_to_come_together_come_alone() -> None:
+    huge = [{"id": "a", "status": "verified", "x": "x" * MAX_ANSWER}, None]
+    one = {"get_intents": huge, "get_intent_status": "verified", "get_intent": {"id": "a"}}
+    node = Scripted({"block": block, "query": view(one)})
+    found = await NearChain(node, "verifier.near").intents(["a", "b"])
+    assert [getattr(each, "status", each) for each in found] == ["verified", "verified"]
 
 
 async def test_an_intent_the_contract_does_not_know_costs_one_view() -> None:

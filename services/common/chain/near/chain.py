@@ -1,17 +1,18 @@
 """The Chain port over one NEAR node."""
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from services.common.chain.near import outcome as outcomes
 from services.common.chain.near import views
 from services.common.chain.near.borsh import CallTransaction, digest, signed
 from services.common.chain.near.errors import NearError, broadcast_result
 from services.common.chain.near.following import Following
+from services.common.chain.near.kept import Kept
 from services.common.chain.near.questions import (
     MAX_HEIGHT,
     Questions,
+    answered,
     arguments_of,
     name_of,
     no_answer,
@@ -40,13 +41,10 @@ WAIT_FINAL: Final = 20.0
 """Seconds a node may hold an answer; nearcore itself gives up after about 10."""
 STORAGE_PRICE: Final = 10**19
 """yoctoNEAR that an account must keep for each byte it uses (nearcore, `storage_amount_per_byte`)."""
-STATUSES: Final = frozenset({"verified", "executing", "completed", "failed"})
 NONCES_A_BLOCK: Final = 1_000_000
 """A key's nonce stays below this times the height of the next block (nearcore, ACCESS_KEY_NONCE_RANGE_MULTIPLIER)."""
 _MAX_U64: Final = 2**64 - 1
 _MAX_U128: Final = 2**128 - 1
-
-T = TypeVar("T")
 
 
 class NearChain:
@@ -57,6 +55,7 @@ class NearChain:
         self._node = Questions(transport)
         self._verifier_id = verifier_id
         self._following = Following(self._node, verifier_id)
+        self._kept = Kept(self._node, verifier_id)
         self._network = ""
 
     async def network(self) -> str:
@@ -72,12 +71,12 @@ class NearChain:
             return []
         # one block for all, so that the answers belong together; a lone one needs no second call for that
         at = await self._node.final_block() if len(asked) > 1 else None
-        return await _gather([views.ask(self._node, self._verifier_id, view, at) for view in asked])
+        return await answered([views.ask(self._node, self._verifier_id, view, at) for view in asked])
 
     async def intents(self, intent_ids: Sequence[str]) -> Sequence[ChainIntent | IntentError]:
         # one block for all, so that status and kept intent of each hold at the same moment
         at = await self._node.final_block()
-        return await _gather([self._intent(intent_id, at) for intent_id in intent_ids])
+        return await self._kept.at(intent_ids, at)
 
     async def changes(self, after: int, limit: int, *, but_of: frozenset[str] = frozenset()) -> Followed:
         return await self._following.changes(after, limit, but_of=but_of)
@@ -187,18 +186,6 @@ class NearChain:
         known = isinstance(answer, Mapping) and "transaction_outcome" in answer and "status" in answer
         return answer if known else TxState.PENDING
 
-    async def _intent(self, intent_id: str, at: Block) -> ChainIntent:
-        args = {"intent_id": intent_id}
-        status, _ = await self._node.json_view(self._verifier_id, "get_intent_status", args, at)
-        kept = None
-        if status is not None:
-            kept, _ = await self._node.json_view(self._verifier_id, "get_intent", args, at)
-            if status not in STATUSES or not isinstance(kept, dict):
-                raise unavailable("chain node")  # not an answer of a Verifier
-        return ChainIntent(
-            status=status, kept=kept, block_height=at.height, block_timestamp_ns=at.timestamp_ns
-        )
-
     async def _account_query(self, kind: str, account_id: str, **more: str) -> Any:
         params = {"request_type": kind, "finality": "final", "account_id": account_id, **more}
         try:
@@ -213,13 +200,3 @@ class NearChain:
                     Reason.PERMISSION_DENIED, f"{account_id} has {what}.", metadata=known
                 ) from None
             raise no_answer(error) from None
-
-
-async def _gather(asked: Sequence[Awaitable[T]]) -> list[T | IntentError]:
-    """All answers in order; an IntentError stands in its item's place, anything else is raised."""
-    answers: list[T | IntentError] = []
-    for answer in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(answer, BaseException) and not isinstance(answer, IntentError):
-            raise answer
-        answers.append(answer)
-    return answers

@@ -4,8 +4,8 @@ import asyncio
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from services.common.chain.near.errors import Advice, NearError, advice, invalid_transaction_kind
 from services.common.chain.near.shared import Shared
@@ -14,7 +14,11 @@ from services.common.chain.port import Block
 from services.common.domain.strictjson import StrictJsonError, loads
 from services.common.errors import IntentError, Reason, unavailable
 
+T = TypeVar("T")
+
 MAX_VIEW: Final = 64 * 1024
+TOO_LARGE: Final = "TOO_LARGE"
+"""The cause in the metadata of an answer of more bytes than were asked for."""
 """Bytes of a view's answer."""
 CONCURRENT_VIEWS: Final = 32
 MAX_HEIGHT: Final = 2**63 - 1
@@ -74,9 +78,15 @@ class Questions:
         return known
 
     async def view(
-        self, contract_id: str, method: str, args: Mapping[str, Any], at: Block | None
+        self,
+        contract_id: str,
+        method: str,
+        args: Mapping[str, Any],
+        at: Block | None,
+        *,
+        most: int = MAX_VIEW,
     ) -> tuple[bytes, int]:
-        """What a view returned, and the height it holds at: at block `at`, else at the final one.
+        """What a view returned, `most` bytes, and the height it holds at: at block `at`, else at the final one.
 
         Raises NearError, or IntentError for no answer."""
         where = {"finality": "final"} if at is None else {"block_id": at.hash}
@@ -92,7 +102,7 @@ class Questions:
             height = number_of(answer, "block_height", MAX_HEIGHT)
             if at is not None and height != at.height:
                 raise unavailable("chain node")  # an answer as of another block than asked
-            return _returned(answer), height
+            return _returned(answer, most), height
 
         key = (contract_id, method, arguments, "" if at is None else at.hash)
         # what holds at a block holds for ever; what is final now is another matter in a moment
@@ -106,8 +116,12 @@ class Questions:
             raw, height = await self.view(contract_id, method, args, at)
         except NearError as error:
             raise no_answer(error) from None
+        return self.read(raw), height
+
+    def read(self, raw: bytes, *, most: int = MAX_VIEW) -> Any:
+        """A view's answer as JSON, None for nothing returned. Raises IntentError."""
         try:
-            return (loads(raw, max_bytes=MAX_VIEW) if raw else None), height
+            return loads(raw, max_bytes=most) if raw else None
         except StrictJsonError:
             raise unavailable("chain node") from None
 
@@ -140,6 +154,16 @@ def no_answer(error: NearError) -> IntentError:
     if advice(error) is Advice.FINAL:
         metadata["again"] = "no"
     return IntentError(reason, "The chain node could not answer.", metadata=metadata, retry_after=1.0)
+
+
+async def answered(asked: Sequence[Awaitable[T]]) -> list[T | IntentError]:
+    """All answers in order; an IntentError stands in its item's place, anything else is raised."""
+    answers: list[T | IntentError] = []
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, IntentError):
+            raise answer
+        answers.append(answer)
+    return answers
 
 
 def arguments_of(args: Mapping[str, Any]) -> bytes:
@@ -176,10 +200,15 @@ def name_of(answer: object, key: str) -> str:
     return value
 
 
-def _returned(answer: object) -> bytes:
+def _returned(answer: object, most: int) -> bytes:
     returned = of(answer, "result")
-    if not isinstance(returned, list) or len(returned) > MAX_VIEW:
+    if not isinstance(returned, list):
         raise unavailable("chain node")
+    if len(returned) > most:
+        metadata = {"dependency": "chain", "cause": TOO_LARGE}
+        raise IntentError(
+            Reason.DEPENDENCY_UNAVAILABLE, "The chain node's answer is too large.", metadata=metadata
+        )
     try:
         return bytes(returned)
     except (TypeError, ValueError):
