@@ -113,6 +113,7 @@ class Levels:
                 stands = self._memory.put(entry, now, begun=begun, seconds=self._life(entry, begun))
                 if stands.version > entry.version:
                     found[stands.status.intent_id] = Found(stands, Level.MEMORY)
+            self.unknown.discard(entry.status.intent_id for entry in fresh)
             self._remember_unknown(found, begun)
             if fresh:
                 await self._shared.put(fresh)
@@ -128,6 +129,7 @@ class Levels:
         if held is None and self._memory.evicted.bars(intent_id, entry.version, read_at):
             return None
         vouched = self._vouch(entry)
+        self.unknown.discard((intent_id,))
         self._memory.put(
             entry, now, begun=begun, seconds=self._life(entry, read_at), truth=False, trusted=vouched
         )

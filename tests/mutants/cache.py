@@ -147,7 +147,21 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{LIVES}::test_what_nobody_knew_is_not_looked_up_again_for_a_moment",),
     ),
     without(
-        "cache",
+        "P6",
+        "found-in-the-store-and-unknown-again",
+        "services.cache.levels",
+        ("            self.unknown.discard(entry.status.intent_id for entry in fresh)\n", ""),
+        tests=(f"{LIVES}::test_p06_what_was_found_since_is_not_unknown_again",),
+    ),
+    without(
+        "P6",
+        "found-in-redis-and-unknown-again",
+        "services.cache.levels",
+        ("        self.unknown.discard((intent_id,))\n", ""),
+        tests=(f"{LIVES}::test_p06_what_was_found_since_is_not_unknown_again",),
+    ),
+    without(
+        "P6",
         "a-known-intent-is-taken-for-unknown",
         "services.cache.levels",
         (" and self._memory.peek(intent_id) is None:\n", ":\n"),

@@ -104,6 +104,7 @@ class NeverBack(RuleBasedStateMachine):
         intent_id = one.place[-1]
         if answer is None:
             assert one.sure == 0, "what the store had is found"
+            assert one.seen == 0, f"{one.place} was known at version {one.seen}"
             return
         assert isinstance(answer, StatusAnswer)
         version = answer.status.version

@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.cache.model import Entry
 from services.cache.observe import EVENT_LOG, Meters
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import CachedStatus, StatusAnswer, StatusQuery
 from services.common.errors import IntentError, Reason
 from tests.harness.wait import eventually
-from tests.unit.cache.fakes import Chain, Clock, Store, new_cache, status
+from tests.unit.cache.fakes import Chain, Clock, Shared, Store, new_cache, status
 
 
 def ended(kind: Status, version: int = 3) -> CachedStatus:
@@ -167,6 +168,28 @@ async def test_what_was_written_while_nobody_knew_it_is_found() -> None:
         await cache.invalidate(["a"])
         clock.advance(0.01)
         assert await level(cache) == "store"
+
+
+@pytest.mark.parametrize("below", ["store", "redis"])
+async def test_p06_what_was_found_since_is_not_unknown_again(below: str) -> None:
+    """Whoever asked for a version was told of one, and memory had no room for it."""
+    clock, shared = Clock(), Shared()
+    store = Store(clock)
+    cache = new_cache(clock, store, shared=shared, memory_entries=1, unknown=60.0)
+    async with cache.run():
+        await eventually(lambda: cache.tailed)
+        assert await level(cache) == "none"
+        clock.advance(0.01)
+        store.versions["a"] = 1
+        if below == "redis":
+            shared.kept["a"] = Entry(status=status("a", 1), read_at_ms=clock.now_ms())
+        assert await level(cache, min_version=1) == below
+        for number in range(9):
+            store.versions[f"b{number}"] = 1
+            for _ in range(9):
+                await cache.get_statuses([StatusQuery(intent_id=f"b{number}")])
+        assert cache.memory.peek("a") is None
+        assert await level(cache) != "none"
 
 
 async def test_a_broken_tail_is_told_on_readyz() -> None:
