@@ -201,6 +201,8 @@ class Lane:
                 self._keys.unusable(error)
                 due = pace.next()
                 self._observe.waits("access key", error, due)
+                # what is signed already needs nothing of what is missing here
+                await self._send_waiting()
                 await self._clock.sleep(due)
                 continue
             signer = self._keys.signer
@@ -245,6 +247,7 @@ class Lane:
                 if error.reason in AWAY:
                     due = pace.next()
                     self._observe.waits("signing", error, due)
+                    await self._send_waiting()
                     await self._clock.sleep(due)
                     continue
                 if len(batch) > 1:

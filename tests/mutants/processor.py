@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant, without
 _SETTLE = "tests/contract/test_store_settle.py"
 _STUCK = "tests/unit/processor/test_p13_stuck.py"
 _ALERTS = "tests/unit/processor/test_alerts.py"
+_LANE = "tests/unit/processor/test_lane.py"
 _ADMISSION = "tests/rpc/test_processor_admission.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -118,5 +119,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "P9", "details-of-the-inside-for-everybody", "services.processor.failures",
         (" if self._development else None", ""),
         tests=("tests/unit/processor/test_failures.py::test_what_nobody_foresaw_reaches_people_and_its_details_the_log_alone_unless_in_development[False]",),
+    ),
+    without(
+        "P13", "nothing-is-sent-again-while-nothing-can-be-signed", "services.processor.lane",
+        ("                # what is signed already needs nothing of what is missing here\n                await self._send_waiting()\n", ""),
+        tests=(f"{_LANE}::test_p13_bytes_go_out_again_while_the_only_key_is_of_no_use",),
+    ),
+    without(
+        "P13", "nothing-is-sent-again-while-nothing-can-be-stored", "services.processor.lane",
+        ("                    await self._send_waiting()\n                    await self._clock.sleep(due)\n", "                    await self._clock.sleep(due)\n"),
+        tests=(f"{_LANE}::test_p13_bytes_go_out_again_while_the_store_takes_nothing[writes]",),
     ),
 )  # fmt: skip
