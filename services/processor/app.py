@@ -251,7 +251,12 @@ async def build(settings: ProcessorSettings, clock: Clock) -> AsyncIterator[App]
         open_channel(settings.store_target, settings=settings, observe=observe) as store_channel,
         open_channel(settings.validator_target, settings=settings, observe=observe) as validator_channel,
         open_near(
-            settings.chain_url, settings.verifier_id, clock=clock, chain_id=settings.chain_id, observe=observe
+            settings.chain_url,
+            settings.verifier_id,
+            clock=clock,
+            chain_id=settings.chain_id,
+            observe=observe,
+            held=settings.max_in_flight,
         ) as chain,
         open_webhook(settings) as webhook,
     ):

@@ -139,4 +139,9 @@ MUTANTS: tuple[Mutant, ...] = (
         ("            self._low_balance(answer.detail)\n", "            pass\n"),
         tests=("tests/unit/processor/test_funds.py::test_p04_bytes_nobody_could_pay_for_go_out_again_and_nothing_new_is_signed_meanwhile",),
     ),
+    without(
+        "P13", "what-is-held-keeps-all-else-waiting", "services.common.chain.near.transport",
+        ("self._held if timeout > DEFAULT_TIMEOUT else self._prompt", "self._held"),
+        tests=("tests/unit/chain/test_transport.py::test_p13_answers_held_until_final_keep_no_broadcast_waiting",),
+    ),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.common.chain.near.chain import NearChain
-from services.common.chain.near.transport import endpoint_name, open_http
+from services.common.chain.near.transport import HELD, endpoint_name, open_http
 from services.common.chain.several.chain import SeveralChain
 from services.common.clock import Clock
 from services.common.observe import Observe
@@ -19,16 +19,20 @@ async def open_near(
     clock: Clock,
     chain_id: str | None = None,
     observe: Observe | None = None,
+    held: int = HELD,
 ) -> AsyncIterator[SeveralChain]:
-    """The chain behind `urls`, in the order of trust. Nothing is asked before the first call; connections are closed
-    at the end. Raises ValueError for what `urls_problem` names."""
+    """The chain behind `urls`, in the order of trust. `held`: how many answers each may hold back at the same time.
+
+    Nothing is asked before the first call; connections are closed at the end. Raises ValueError for what
+    `urls_problem` names.
+    """
     problem = urls_problem(urls)
     if problem:
         raise ValueError(problem)
     async with AsyncExitStack() as stack:
         endpoints = []
         for name, url in zip(_names(urls), urls, strict=True):
-            transport = await stack.enter_async_context(open_http(url))
+            transport = await stack.enter_async_context(open_http(url, held=held))
             endpoints.append((name, NearChain(transport, verifier_id)))
         several = SeveralChain(endpoints, clock=clock, network=chain_id or "", observe=observe)
         yield await stack.enter_async_context(several.running())

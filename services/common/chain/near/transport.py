@@ -15,6 +15,10 @@ from services.common.errors import IntentError, Reason, unavailable
 
 DEFAULT_TIMEOUT: Final = 5.0
 CONNECT_TIMEOUT: Final = 3.0
+PROMPT: Final = 256
+"""Connections for what a node answers at once."""
+HELD: Final = 1_000
+"""Connections for answers that a node holds back, where nobody says how many."""
 MAX_ANSWER: Final = 8 << 20
 """Bytes of one answer; a node gone wrong must not fill this process."""
 
@@ -29,11 +33,13 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """POSTs to one URL over pooled connections. Use `open_http`."""
+    """POSTs to one URL over pooled connections: `held` for calls that may take longer than DEFAULT_TIMEOUT, `prompt`
+    for all others. Use `open_http`."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, *, prompt: aiohttp.ClientSession, held: aiohttp.ClientSession) -> None:
         self._url = url
-        self._session = session
+        self._prompt = prompt
+        self._held = held
         self._ids = itertools.count(1)
 
     async def call(self, method: str, params: object, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
@@ -42,9 +48,8 @@ class HttpTransport:
         bounds = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
         try:
             # nobody is followed elsewhere: the URL is the operator's choice, a redirect the node's
-            async with self._session.post(
-                self._url, data=body, timeout=bounds, allow_redirects=False
-            ) as response:
+            session = self._held if timeout > DEFAULT_TIMEOUT else self._prompt
+            async with session.post(self._url, data=body, timeout=bounds, allow_redirects=False) as response:
                 raw = await _bounded(response)
         except TimeoutError:
             raise IntentError(
@@ -91,16 +96,20 @@ def unpack(answer: object) -> Any:
 
 
 @asynccontextmanager
-async def open_http(url: str, *, connections: int = 1_100) -> AsyncIterator[HttpTransport]:
-    """Connections to the node at `url` are kept and closed at the end. There are more of them than intents in
-    flight: answers that are held until final must not keep a broadcast waiting."""
+async def open_http(url: str, *, held: int = HELD) -> AsyncIterator[HttpTransport]:
+    """Connections to the node at `url` are kept and closed at the end. Answers that are held until final have `held`
+    connections of their own: while the chain stands still they fill them all, and a broadcast must not wait for it."""
+    async with _session(PROMPT) as prompt, _session(held) as patient:
+        yield HttpTransport(url, prompt=prompt, held=patient)
+
+
+def _session(connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30)
     # nothing is unpacked here: a small answer that grows huge is not for us
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-    async with aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=connector, headers=headers, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield HttpTransport(url, session)
+    )
 
 
 def endpoint_name(url: str) -> str:
