@@ -73,7 +73,7 @@ class CacheRules(RedisSettings):
         100,
         unit="ms",
         minimum=0,
-        help="Time an intent that neither store nor chain knew is not looked up again, unless a version or an age "
+        help="Time store and chain are not asked again for an intent that neither knew, unless a version or an age "
         "is asked for; only while the event log is followed",
     )
     chain_absent_ttl_ms: int = setting(

@@ -235,21 +235,17 @@ class Cache:
         for one in open_:
             if one.query.cached_only:
                 answers[one.position] = self._stale(one.query)
-            else:
+            elif not self._nobody_knows(one.query, arrived):
                 loading.append(one)
         if loading:
             await self._ask_truth(loading, answers, arrived)
         self._count([answers[one.position] for one in asked])
 
     def _from_memory(self, one: _Asked, answers: list[Answer], arrived: float, now_ms: int) -> bool:
-        """Whether memory settles it: young enough, or on its way to be renewed, or known to be unknown."""
+        """Whether memory settles it: young enough, or on its way to be renewed."""
         query = one.query
         held = self._memory.get(query.intent_id)
-        if held is None:
-            if self._tail.live and query.max_age is None and query.min_version == 0:
-                return self._levels.unknown.has(query.intent_id, arrived)
-            return False
-        if not _suits(held.entry, query, now_ms) or not self._confirmed(held, arrived):
+        if held is None or not _suits(held.entry, query, now_ms) or not self._confirmed(held, arrived):
             return False
         if arrived >= held.until:
             if not self._tail.live or arrived >= held.until + self._trust.revalidate:
@@ -257,6 +253,11 @@ class Cache:
             self._far.start([query.intent_id])
         answers[one.position] = held.answer
         return True
+
+    def _nobody_knows(self, query: StatusQuery, now: float) -> bool:
+        """Asked after Redis: there another cache may have put what was accepted since."""
+        any_will_do = query.max_age is None and query.min_version == 0
+        return any_will_do and self._tail.live and self._levels.unknown.has(query.intent_id, now)
 
     async def _ask_shared(self, asked: list[_Asked], answers: list[Answer]) -> list[_Asked]:
         landed = await self._near.get([one.query.intent_id for one in asked])

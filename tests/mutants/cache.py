@@ -161,6 +161,17 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{LIVES}::test_p06_what_was_found_since_is_not_unknown_again",),
     ),
     without(
+        "cache",
+        "what-nobody-knew-is-not-asked-of-redis",
+        "services.cache.service",
+        (
+            "        if open_ and self._has_shared:\n",
+            "        open_ = [one for one in open_ if not self._nobody_knows(one.query, arrived)]\n"
+            "        if open_ and self._has_shared:\n",
+        ),
+        tests=(f"{LIVES}::test_what_another_cache_was_told_of_is_known_where_nobody_knew_it",),
+    ),
+    without(
         "P6",
         "a-known-intent-is-taken-for-unknown",
         "services.cache.levels",

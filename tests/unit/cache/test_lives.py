@@ -192,6 +192,20 @@ async def test_p06_what_was_found_since_is_not_unknown_again(below: str) -> None
         assert await level(cache) != "none"
 
 
+async def test_what_another_cache_was_told_of_is_known_where_nobody_knew_it() -> None:
+    """Accepted through one replica, asked for at another that had just answered that there is no such intent."""
+    clock, shared = Clock(), Shared()
+    store = Store(clock)
+    cache = new_cache(clock, store, shared=shared, unknown=60.0)
+    async with cache.run():
+        await eventually(lambda: cache.tailed)
+        assert await level(cache) == "none"
+        clock.advance(0.01)
+        shared.kept["a"] = Entry(status=status("a", 1), read_at_ms=clock.now_ms())
+        assert await level(cache) == "redis"
+        assert len(store.calls) == 1
+
+
 async def test_a_broken_tail_is_told_on_readyz() -> None:
     clock = Clock()
     store = Store(clock)
