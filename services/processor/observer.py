@@ -19,7 +19,7 @@ from services.common.domain.lifecycle import TERMINAL, Status
 from services.common.domain.outcomes import ListQuery
 from services.common.domain.places import Place
 from services.common.domain.settling import BY_PROCESSOR, Act, Audited, Settlement
-from services.common.errors import IntentError
+from services.common.errors import IntentError, Reason
 from services.common.observe import Observe, logs, metrics
 from services.processor.lane import AWAY
 from services.processor.model import Do, decide, evidence, open_transactions
@@ -120,7 +120,8 @@ class Observer:
                 try:
                     await self.round()
                 except IntentError as error:
-                    if error.reason not in AWAY:
+                    # a store of an older version does not keep places yet: polling goes on until it does
+                    if error.reason not in AWAY | {Reason.NOT_IMPLEMENTED}:
                         raise
                     self.observe.waits("following", error, self.every)
         finally:

@@ -15,7 +15,7 @@ from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import LeaseRef
 from services.common.domain.places import Place
 from services.common.domain.plainjson import plain_to_json
-from services.common.errors import unavailable
+from services.common.errors import IntentError, Reason, unavailable
 from services.common.observe import Observe
 from services.common.observe.metrics import new_registry
 from services.processor.app import Assembled
@@ -247,3 +247,19 @@ async def test_a_chain_below_the_place_is_waited_for(lax: Stage) -> None:
         lax.chain.height = 10**6
         await wallet(lax, intent_id)
         await reaches(lax, intent_id, Status.VERIFIED)
+
+
+async def test_a_store_that_keeps_no_places_yet_is_waited_for(lax: Stage) -> None:
+    """Stores and processors are not upgraded at one moment."""
+    real, asked = lax.store.keep_place, 0
+
+    async def unknown(*_: Any, **__: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise IntentError(Reason.NOT_IMPLEMENTED, "The service does not know this method.")
+
+    lax.store.keep_place = unknown  # type: ignore[method-assign]
+    async with lax.assembled(**EVERY) as made:
+        await eventually(lambda: asked > 2)
+        lax.store.keep_place = real  # type: ignore[method-assign]
+        await settled(made, lax)
