@@ -5,7 +5,7 @@ that may still get on chain are first followed to their end.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -34,6 +34,13 @@ DEAD: Final = "dead"
 
 NOT_THE_INTENTS: Final = frozenset({Failure.LOW_BALANCE, Failure.NO_CONTRACT})
 """Kinds of failure that say nothing of the intent: no money to pay with, nobody there to ask."""
+
+SAYS_LITTLE: Final = frozenset({Failure.OUT_OF_GAS, Failure.OTHER})
+"""Kinds after which a verification is tried again, for so often: with more gas, or with better luck."""
+VERIFY_TRIES: Final = 4
+GAS: Final[Mapping[str, int]] = {VERIFY: 50 * 10**12, SOLVE: 100 * 10**12}
+MOST_GAS: Final = 300 * 10**12
+"""All that a transaction may attach (nearcore, `max_total_prepaid_gas`)."""
 
 UNKNOWN: Final = "unknown"
 """In evidence: what the contract does not know."""
@@ -112,10 +119,25 @@ def decide(record: IntentRecord, seen: ChainIntent) -> Decision:
 def _verify_again(record: IntentRecord, at: Mapping[str, Any]) -> Decision:
     """The contract does not know the intent: sign, unless a final receipt said why it will not."""
     refused = [tx for tx in record.transactions if tx.purpose == VERIFY and tx.status == FAILURE]
-    if refused and not transient(refused[-1].evidence):
+    if refused and not transient(refused[-1].evidence) and not _says_little(refused):
         return _fail(Reason.VERIFICATION_FAILED, _words(refused[-1]), **at, **last_failure(record))
     # without the user's signature only the user's own wallet can have it verified
     return Decision(do=Do.SIGN if record.signed_data is not None else Do.WAIT)
+
+
+def _says_little(refused: Sequence[SignedTransaction]) -> bool:
+    """Whether the last failed receipt is no word of the contract's, and there were not too many such."""
+    little = [_kind_of(tx.evidence) in SAYS_LITTLE for tx in refused]
+    return little[-1] and sum(little) < VERIFY_TRIES
+
+
+def gas_for(record: IntentRecord, purpose: str) -> int:
+    """Gas to attach: twice as much after each receipt of that purpose whose gas ran out, up to MOST_GAS."""
+    short = sum(
+        tx.purpose == purpose and tx.status == FAILURE and _kind_of(tx.evidence) == Failure.OUT_OF_GAS
+        for tx in record.transactions
+    )
+    return min(GAS[purpose] << min(short, 4), MOST_GAS)
 
 
 def too_many_attempts(record: IntentRecord, limit: int) -> ErrorDetails | None:
@@ -242,9 +264,7 @@ def refusal(verdict: Verdict) -> ErrorDetails:
 def transient(text: str) -> bool:
     """Whether a failed receipt speaks of the contract's state, or of the relayer's, not of the intent: worth another
     try."""
-    parsed = _parsed(text)
-    kind = parsed.get("failure_kind") if isinstance(parsed, dict) else None
-    return kind in NOT_THE_INTENTS or "paused" in _failure_of(text)
+    return _kind_of(text) in NOT_THE_INTENTS or "paused" in _failure_of(text)
 
 
 def last_failure(record: IntentRecord) -> dict[str, Any]:
@@ -308,6 +328,11 @@ def _words(tx: SignedTransaction) -> str:
 def _failure_of(text: str) -> str:
     parsed = _parsed(text)
     return str(parsed.get("failure", "")) if isinstance(parsed, dict) else ""
+
+
+def _kind_of(text: str) -> object:
+    parsed = _parsed(text)
+    return parsed.get("failure_kind") if isinstance(parsed, dict) else None
 
 
 def _parsed(text: str) -> Any:

@@ -43,6 +43,7 @@ from services.processor.model import (
     basis,
     decide,
     details,
+    gas_for,
     height_of,
     merged,
     open_transactions,
@@ -54,12 +55,11 @@ from services.processor.pace import Pace
 from services.processor.ports import Solvers
 
 ACTOR: Final = "processor"
-VERIFY_GAS: Final = 50 * 10**12
-SOLVE_GAS: Final = 100 * 10**12
 SHORT_WAIT: Final = 0.5
 LONG_WAIT: Final = 15.0
 FOREIGN_WAIT: Final = 60.0
 """Seconds."""
+MANY_FAILURES: Final = 10
 
 W = TypeVar("W")
 
@@ -188,7 +188,7 @@ class IntentProcessor:
             return await self.handle_validation_error(record, verdict)
         assert record.signed_data is not None, "without a signature the table waits"
         call = FunctionCall(
-            receiver_id=self.verifier_id, method="verify_signed_intent", gas=VERIFY_GAS,
+            receiver_id=self.verifier_id, method="verify_signed_intent", gas=gas_for(record, VERIFY),
             args={"intent": plain_to_json(record.intent), "signed": signed_to_json(record.signed_data)},
         )  # fmt: skip
         order = Order(
@@ -207,7 +207,7 @@ class IntentProcessor:
         the final answer to our own verification stands for it."""
         solver = self.solvers.choose(record)
         call = FunctionCall(
-            receiver_id=self.verifier_id, method="verify_and_solve", gas=SOLVE_GAS,
+            receiver_id=self.verifier_id, method="verify_and_solve", gas=gas_for(record, SOLVE),
             args={"intent": plain_to_json(record.intent), "solver_account": solver},
         )  # fmt: skip
         traceparent = trace.current_traceparent()
@@ -254,7 +254,7 @@ class IntentProcessor:
         failures = sum(tx.status == FAILURE for tx in recorded.transactions)
         if failures and not record.foreign_write:
             # the contract refused a call and yet waits for the intent: the next try costs gas too
-            await self.clock.sleep(min(SHORT_WAIT * 2**failures, LONG_WAIT))
+            await self.clock.sleep(between_tries(failures))
         return recorded
 
     async def _move_on(
@@ -396,6 +396,14 @@ class IntentProcessor:
         """The longer it has waited, the more rarely it is looked at."""
         age = (now(self.clock) - record.updated_at).total_seconds()
         return min(max(age / 10, SHORT_WAIT), LONG_WAIT)
+
+
+def between_tries(failures: int) -> float:
+    """Seconds before the next try after so many failed receipts of an intent; a contract that is paused for hours must
+    not cost gas all the time."""
+    if failures > MANY_FAILURES:
+        return FOREIGN_WAIT
+    return float(min(SHORT_WAIT * 2**failures, LONG_WAIT))
 
 
 def _fence(record: IntentRecord) -> int:

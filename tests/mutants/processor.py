@@ -130,4 +130,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("                    await self._send_waiting()\n                    await self._clock.sleep(due)\n", "                    await self._clock.sleep(due)\n"),
         tests=(f"{_LANE}::test_p13_bytes_go_out_again_while_the_store_takes_nothing[writes]",),
     ),
+    without(
+        "P4", "a-receipt-without-a-word-ends-a-verification", "services.processor.model",
+        (" and not _says_little(refused):\n", ":\n"),
+        tests=("tests/unit/processor/test_p04_unknown.py::test_p04_a_verification_that_ran_out_of_gas_is_tried_again_with_more[other]",),
+    ),
+    without(
+        "P4", "the-next-try-has-no-more-gas", "services.processor.model",
+        ("    return min(GAS[purpose] << min(short, 4), MOST_GAS)\n", "    return GAS[purpose]\n"),
+        tests=("tests/unit/processor/test_p04_unknown.py::test_p04_a_verification_that_ran_out_of_gas_is_tried_again_with_more[out_of_gas]",),
+    ),
 )  # fmt: skip

@@ -14,6 +14,8 @@ from services.common.domain.outcomes import TransactionRecord, Verdict, WriteOut
 from services.common.domain.plainjson import plain_to_json
 from services.common.domain.signedjson import signed_to_json
 from services.common.errors import IntentError, Reason, unavailable
+from services.processor.model import VERIFY_TRIES
+from services.processor.service import between_tries
 from tests.harness.wait import eventually
 from tests.unit.processor.support import Stage, signer, stage
 
@@ -247,3 +249,38 @@ async def test_p04_a_receipt_that_says_nothing_of_the_intent_does_not_end_it(
         (record,) = await play.ended(intent_id)
     assert record.status is Status.COMPLETED and once(play, intent_id)
     assert len(record.transactions) == 7
+
+
+@pytest.mark.parametrize("kind", [Failure.OUT_OF_GAS, Failure.OTHER])
+async def test_p04_a_verification_that_ran_out_of_gas_is_tried_again_with_more(
+    play: Stage, kind: Failure
+) -> None:
+    """And one whose failure no table holds: neither is the contract's word. The fourth such receipt is enough."""
+    (intent_id,) = await play.accept()
+    gas: list[int] = []
+    real = play.chain.prepare
+
+    def prepare(call: FunctionCall, *args: Any, **kwargs: Any) -> SignedTransaction:
+        gas.append(call.gas // 10**12)
+        return real(call, *args, **kwargs)
+
+    play.chain.prepare = prepare  # type: ignore[method-assign]
+    play.chain.broken = [kind] * (VERIFY_TRIES - 1)
+    async with play.processor():
+        (record,) = await play.ended(intent_id)
+    assert record.status is Status.COMPLETED and once(play, intent_id)
+    assert gas == ([50, 100, 200, 300, 100] if kind is Failure.OUT_OF_GAS else [50, 50, 50, 50, 100])
+
+
+async def test_p04_a_verification_that_never_has_enough_gas_ends_with_the_receipt(play: Stage) -> None:
+    (intent_id,) = await play.accept()
+    play.chain.broken = [Failure.OUT_OF_GAS] * 9
+    async with play.processor():
+        (record,) = await play.ended(intent_id)
+    assert record.error_details is not None and record.error_details.reason == Reason.VERIFICATION_FAILED
+    assert len(record.transactions) == VERIFY_TRIES
+
+
+def test_however_many_receipts_failed_there_is_a_next_try_and_not_soon() -> None:
+    waits = [between_tries(failures) for failures in (1, 3, 10, 5_000)]
+    assert waits == sorted(waits) and waits[-1] == 60
