@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant, without
 
 LIVES = "tests/unit/cache/test_lives.py"
 SERVICE = "tests/unit/cache/test_service.py"
+STALE = "tests/rpc/test_edge_stale.py::test_p07_what_is_remembered_is_answered_marked_and_to_its_owner_only"
 
 MUTANTS: tuple[Mutant, ...] = (
     without(
@@ -177,6 +178,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "services.cache.levels",
         (" and self._memory.peek(intent_id) is None:\n", ":\n"),
         tests=(f"{LIVES}::test_what_was_written_while_nobody_knew_it_is_found",),
+    ),
+    without(
+        "P7",
+        "stale-cannot-be-allowed-over-grpc",
+        "services.edge.servicer",
+        ("            allow_stale=request.allow_stale,\n", ""),
+        tests=(STALE,),
+    ),
+    without(
+        "P7",
+        "stale-cannot-be-allowed-over-http",
+        "services.edge.http.routes",
+        ('            allow_stale=switch(query, "allowStale"),\n', ""),
+        tests=(STALE,),
+    ),
+    without(
+        "P7",
+        "the-edge-does-not-say-stale",
+        "services.edge.convert",
+        ("        stale=answer.stale,\n", ""),
+        tests=(STALE,),
     ),
     without(
         "cache",
