@@ -44,7 +44,7 @@ async def read_log(log: EventLog) -> list[IntentEvent]:
     events: list[IntentEvent] = []
     cursor = ""
     while True:
-        page = await log.list_events(cursor, limit=1000)
+        page = await log.list_events(cursor, limit=PAGE)
         events.extend(page.events)
         if page.at_end or page.cursor == cursor:
             return events

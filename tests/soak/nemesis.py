@@ -25,6 +25,7 @@ from intents_client.plain import submission_from_body
 from services.cli.cluster import ports
 from services.cli.cluster.cluster import HOST, Cluster
 from services.cli.cluster.process import Process, ProcessError
+from services.common.errors import IntentError
 from tests.harness import checker, shapes, watchers
 from tests.harness.shapes import ROOT, Shape
 from tests.harness.signing import Wallet
@@ -96,7 +97,7 @@ async def run(folder: Path, *, seconds: float, seed: int, submitters: int = SUBM
         await shape.devnet("devnet_fault_clear")
         healed = time.monotonic()
         await _settle(world, by_sse)
-        truths = await shape.truths(world.accepted)
+        truths = await _truths(world)
         world.found += checker.differences(world.accepted, truths)
         world.found += world.account.not_to_be()
         for seen in world.seen.values():
@@ -270,6 +271,15 @@ async def _start(process: Process) -> None:
         except ProcessError:
             await asyncio.sleep(0.5)
     await process.start()
+
+
+async def _truths(world: _World) -> checker.Truths:
+    """What all three say. A database that just came back may be slow to tell of thousands."""
+    for _ in range(TRIES):
+        with suppress(IntentError):
+            return await world.shape.truths(world.accepted)
+        await asyncio.sleep(1.0)
+    return await world.shape.truths(world.accepted)
 
 
 async def _settle(world: _World, by_sse: list[str]) -> None:
