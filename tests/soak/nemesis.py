@@ -65,13 +65,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--submitters", type=int, default=SUBMITTERS, help=f"how many hand in (default {SUBMITTERS})"
     )
+    parser.add_argument(
+        "--sqlite",
+        action="store_true",
+        help="the store on a file: more intents, and no database server to kill",
+    )
 
 
-async def run(folder: Path, *, seconds: float, seed: int, submitters: int = SUBMITTERS) -> dict[str, Any]:
+async def run(
+    folder: Path, *, seconds: float, seed: int, submitters: int = SUBMITTERS, sqlite: bool = False
+) -> dict[str, Any]:
     """The whole account; `met` says whether everything held."""
     plan = draw(seed, seconds)
     clocks = Clocks(folder, CLOCKS)
-    cluster, second = _clusters(folder, clocks)
+    cluster, second = _clusters(folder, clocks, sqlite=sqlite)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(cluster)
         stack.push_async_callback(second.stop)
@@ -142,7 +149,7 @@ def shown(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _clusters(folder: Path, clocks: Clocks) -> tuple[Cluster, Process]:
+def _clusters(folder: Path, clocks: Clocks, *, sqlite: bool) -> tuple[Cluster, Process]:
     """Everything once, and a second processor with a key of its own beside it."""
     env = {
         "RATE_LIMIT_MAX": str(shapes.MANY),
@@ -151,7 +158,7 @@ def _clusters(folder: Path, clocks: Clocks) -> tuple[Cluster, Process]:
         "LEASE_MS": "5000",
     }
     skewed = {name: clocks.environment(name) for name in CLOCKS}
-    first = Cluster(folder, ports=ports.free(), env=env, service_env=skewed)
+    first = Cluster(folder, ports=ports.free(), env=env, service_env=skewed, sqlite=sqlite)
     beside = {
         "STORE_TARGET": f"{HOST}:{first.ports['store']}",
         "VALIDATOR_TARGET": f"{HOST}:{first.ports['validator']}",
@@ -221,7 +228,8 @@ async def _go_through(world: _World, plan: list[Fault], started: float) -> None:
     async with asyncio.TaskGroup() as group:
         for fault in plan:
             await asyncio.sleep(max(0.0, started + fault.at - time.monotonic()))
-            if fault.victim in world.under:
+            gone = fault.victim and fault.victim not in world.processes
+            if gone or fault.victim in world.under:
                 continue
             print(fault, file=sys.stderr, flush=True)
             world.faults[f"{fault.kind} {fault.victim or fault.chain['fault']}"] += 1
