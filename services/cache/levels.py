@@ -126,7 +126,7 @@ class Levels:
         read_at = now - (self.now_ms() - entry.read_at_ms) / 1000
         intent_id = entry.status.intent_id
         held = self._memory.get(intent_id)
-        if held is None and self._memory.evicted.bars(intent_id, entry.version, read_at):
+        if held is None and self._memory.evicted.bars(intent_id, entry.version, read_at, now):
             return None
         vouched = self._vouch(entry)
         self.unknown.discard((intent_id,))

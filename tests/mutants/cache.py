@@ -13,12 +13,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "what-was-evicted-leaves-no-floor",
         "services.cache.adapters.memory",
         (
-            "        return version < self._versions[bucket] and read_at <= self._put_at[bucket]\n",
+            "        return version < self._versions[bucket] and (read_at <= put_at or now <= put_at + REDIS_SECONDS)\n",
             "        return False\n",
         ),
         tests=(
             "tests/unit/cache/test_model.py::test_memory_is_bounded_in_entries_and_keeps_what_is_used_most",
         ),
+    ),
+    without(
+        "P6",
+        "anothers-clock-says-what-is-newer",
+        "services.cache.adapters.memory",
+        (" and (read_at <= put_at or now <= put_at + REDIS_SECONDS)\n", " and read_at <= put_at\n"),
+        tests=(f"{SERVICE}::test_p06_a_clock_that_is_ahead_takes_no_status_back",),
     ),
     without(
         "P6",

@@ -12,6 +12,9 @@ from services.common.domain.outcomes import StatusAnswer
 FLOOR_SECONDS: Final = 60.0
 """How long a forgotten version still keeps older ones out; longer than any load or Redis entry lives."""
 
+REDIS_SECONDS: Final = 35.0
+"""Longer than a Redis entry lives, and a write of it is under way."""
+
 NEVER: Final = float("-inf")
 SLOT_BYTES: Final = 960
 """What a status takes here beside the characters of its id and principal (a test measures it)."""
@@ -64,10 +67,12 @@ class Evicted:
         self._versions[bucket] = max(self._versions[bucket], version)
         self._put_at[bucket] = max(self._put_at[bucket], put_at)
 
-    def bars(self, intent_id: str, version: int, read_at: float) -> bool:
-        """Whether what another level read at `read_at` may be older than what this process has answered."""
+    def bars(self, intent_id: str, version: int, read_at: float, now: float) -> bool:
+        """Whether what another level read at `read_at` may be older than what this process has answered. `read_at` is
+        by another's clock, which may be ahead: so long as Redis may hold what was there before, it is not relied on."""
         bucket = hash(intent_id) % _BUCKETS
-        return version < self._versions[bucket] and read_at <= self._put_at[bucket]
+        put_at = self._put_at[bucket]
+        return version < self._versions[bucket] and (read_at <= put_at or now <= put_at + REDIS_SECONDS)
 
 
 class Memory:

@@ -102,9 +102,10 @@ def test_memory_is_bounded_in_entries_and_keeps_what_is_used_most() -> None:
     gone = [f"once{number}" for number in range(5_000) if memory.peek(f"once{number}") is None]
     assert len(gone) > 4_900
     for intent_id in gone:
-        assert memory.evicted.bars(intent_id, 1, 2.0), "older than what was evicted"
-        assert not memory.evicted.bars(intent_id, 2, 2.0)
-        assert not memory.evicted.bars(intent_id, 1, 2.1), "read from the truth since"
+        assert memory.evicted.bars(intent_id, 1, 2.0, 99.0), "older than what was evicted"
+        assert memory.evicted.bars(intent_id, 1, 9.0, 30.0), "Redis may have had it, by a clock that is ahead"
+        assert not memory.evicted.bars(intent_id, 2, 2.0, 2.0)
+        assert not memory.evicted.bars(intent_id, 1, 2.1, 99.0), "read from the truth since"
 
 
 def test_p06_what_is_being_loaded_is_not_evicted() -> None:

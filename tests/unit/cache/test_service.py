@@ -320,3 +320,37 @@ async def test_a_word_of_the_chain_nobody_knows_is_no_status() -> None:
     answer = await world.ask()
     assert isinstance(answer, IntentError)
     assert Status.FAILED not in str(answer)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 90.0])
+async def test_p06_a_clock_that_is_ahead_takes_no_status_back(ahead: float) -> None:
+    """What another machine put into Redis before the move has a time after it; memory had no room for the move."""
+    clock, shared = Clock(), Shared()
+    store = Store(clock)
+    cache = new_cache(clock, store, shared=shared, memory_entries=1)
+
+    async def seen() -> int:
+        (answer,) = await cache.get_statuses([StatusQuery(intent_id="a")])
+        assert isinstance(answer, StatusAnswer)
+        return answer.status.version
+
+    async with cache.run():
+        await eventually(lambda: cache.tailed)
+        clock.advance(1.0)
+        store.write("a")
+        before = Entry(status=status("a", 1), read_at_ms=clock.now_ms() + round(ahead * 1000))
+        clock.advance(1.0)
+        store.write("a")
+        await store.tell()
+        await eventually(lambda: cache.memory.peek("a"))
+        assert await seen() == 2
+        for number in range(9):
+            store.versions[f"b{number}"] = 1
+            for _ in range(9):
+                await cache.get_statuses([StatusQuery(intent_id=f"b{number}")])
+        assert cache.memory.peek("a") is None
+        shared.kept["a"] = before
+        for seconds in (1.0, 25.0):
+            clock.advance(seconds)
+            assert await seen() == 2
+            shared.kept["a"] = before
