@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from services.cache.adapters.bounded import Bounded
+from services.cache.adapters.bounded import Bounded, text_bytes
 from services.cache.flights import Flights
 from services.cache.levels import away
 from services.cache.observe import Meters
@@ -170,11 +170,13 @@ class ViewCache:
 def _size(view: ChainView) -> int:
     match view:
         case IsNonceUsed(account_id, nonce):
-            return SLOT_BYTES + len(account_id) + len(nonce)
+            return SLOT_BYTES + text_bytes(account_id) + len(nonce)
         case HasPublicKey(one, other) | BalanceOf(one, other) | IsRegistered(one, other):
-            return SLOT_BYTES + len(one) + len(other)
+            return SLOT_BYTES + text_bytes(one) + text_bytes(other)
         case IsKept(intent):
-            return SLOT_BYTES + sum(len(str(value)) + TEXT_BYTES for value in dataclasses.astuple(intent))
+            return SLOT_BYTES + sum(
+                text_bytes(str(value)) + TEXT_BYTES for value in dataclasses.astuple(intent)
+            )
         case _:
             return SLOT_BYTES
 

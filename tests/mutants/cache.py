@@ -230,6 +230,15 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     without(
+        "P10",
+        "a-text-takes-a-byte-per-character",
+        "services.cache.adapters.bounded",
+        ("    return len(text) if text.isascii() else 8 * len(text)\n", "    return len(text)\n"),
+        tests=(
+            "tests/unit/cache/test_bounded.py::test_p10_a_status_with_a_long_principal_takes_no_more_than_it_is_counted_for",
+        ),
+    ),
+    without(
         "cache",
         "bytes-have-no-bound",
         "services.cache.adapters.bounded",

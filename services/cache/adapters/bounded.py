@@ -17,6 +17,11 @@ GROW_BELOW: Final = 0.8
 """Share of the bytes below which the policy may count more entries again."""
 
 
+def text_bytes(text: str) -> int:
+    """Most that its characters take in memory: beyond ASCII up to 4 bytes each, and UTF-8 once it was encoded."""
+    return len(text) if text.isascii() else 8 * len(text)
+
+
 class Slot(Protocol):
     """What is held of a key. `mark` is the policy's name for the key, 0 while it has none (it may be
     told of uses of 0)."""

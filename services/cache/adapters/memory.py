@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from services.cache.adapters.bounded import Bounded
+from services.cache.adapters.bounded import Bounded, text_bytes
 from services.cache.model import Entry, Level, newest
 from services.common.domain.outcomes import StatusAnswer
 
@@ -17,7 +17,7 @@ REDIS_SECONDS: Final = 35.0
 
 NEVER: Final = float("-inf")
 SLOT_BYTES: Final = 960
-"""What a status takes here beside the characters of its id and principal (a test measures it)."""
+"""What a status takes here beside the text of its id and principal (a test measures it)."""
 
 _BUCKETS: Final = 1 << 16
 
@@ -52,7 +52,7 @@ class Held:
         self.until = until
         self.forgotten = False
         self.mark = 0
-        self.size = SLOT_BYTES + len(entry.status.intent_id) + len(entry.status.principal)
+        self.size = SLOT_BYTES + text_bytes(entry.status.intent_id) + text_bytes(entry.status.principal)
 
 
 class Evicted:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from intents.cache.v1.cache_service_pb2 import PutStatusesRequest
 from services.cache.adapters.bounded import Bounded
 from services.cache.adapters.memory import Memory
 from services.cache.model import Entry
@@ -98,6 +99,25 @@ def test_a_status_takes_no_more_than_it_is_counted_for() -> None:
         tracemalloc.stop()
     # what the policy itself keeps, in Rust, is not seen here: it is about a tenth
     assert 0.5 * memory.bytes < taken < 0.9 * memory.bytes
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "語", "😀"])
+def test_p10_a_status_with_a_long_principal_takes_no_more_than_it_is_counted_for(letter: str) -> None:
+    memory = Memory(200, 10**9)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            principal = letter * 5_000 + str(number)
+            entry = Entry(status=status(f"id-{number}", 2, principal), read_at_ms=number + 10**12)
+            memory.put(entry, 1.0, begun=1.0)
+            # whoever sends it keeps its UTF-8 beside it
+            PutStatusesRequest().statuses.add(principal=principal)
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken < memory.bytes
 
 
 def test_memory_holds_its_bytes_with_ids_of_any_length() -> None:
