@@ -79,6 +79,8 @@ class Follower:
                 return None
             # a key that is gone takes nothing any more, and one added again starts far above old nonces
             return Passed(height=height, key="gone")
+        if not key.sure:
+            return None
         if key.nonce >= tx.nonce:
             return Passed(height=key.block_height, key=f"nonce {key.nonce}")
         if key.block_height > tx.block_height + self.validity:

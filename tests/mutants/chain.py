@@ -25,7 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P4", "one-endpoints-word-is-an-end", "services.common.chain.several.second",
-        ("    if not states:\n", "    if True:\n"),
+        ("    if not states:\n        return TxOutcome(state=TxState.PENDING) if _may_answer(others) else found\n", "    if True:\n        return found\n"),
         tests=(SEVERAL + "test_p04_an_end_that_one_alone_tells_is_no_end",),
     ),
     without(
@@ -55,7 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P2", "the-highest-nonce-counts", "services.common.chain.several.chain",
-        ("        return min(found, key=lambda key: key.nonce)\n", "        return max(found, key=lambda key: key.nonce)\n"),
+        ("replace(min(found, key=lambda key: key.nonce)", "replace(max(found, key=lambda key: key.nonce)"),
         tests=(SEVERAL + "test_a_nonce_is_used_and_a_key_gone_only_where_all_say_so",),
     ),
     without(
@@ -143,5 +143,28 @@ MUTANTS: tuple[Mutant, ...] = (
         "P13", "what-is-held-keeps-all-else-waiting", "services.common.chain.near.transport",
         ("self._held if timeout > DEFAULT_TIMEOUT else self._prompt", "self._held"),
         tests=("tests/unit/chain/test_transport.py::test_p13_answers_held_until_final_keep_no_broadcast_waiting",),
+    ),
+    without(
+        "P4", "the-first-is-believed-where-the-second-is-silent", "services.common.chain.several.second",
+        ("    return any(endpoint.standing is Standing.USABLE for endpoint in silent)\n", "    return False\n"),
+        tests=(
+            SEVERAL + "test_p04_an_end_waits_for_the_second_word_until_the_second_counts_as_away",
+            SEVERAL + "test_p04_a_contracts_word_waits_for_the_second_until_it_counts_as_away",
+        ),
+    ),
+    without(
+        "P4", "a-survey-forgets-what-was-not-answered", "services.common.chain.several.survey",
+        ("        endpoint.strikes = min(endpoint.strikes, STRIKES - 1)\n", "        endpoint.strikes = 0\n"),
+        tests=(SEVERAL + "test_p04_an_end_waits_for_the_second_word_until_the_second_counts_as_away",),
+    ),
+    without(
+        "P2", "a-key-is-sure-though-one-is-silent", "services.common.chain.several.chain",
+        ("        sure = not self._left(others, more)\n", "        sure = True\n"),
+        tests=(SEVERAL + "test_p02_a_key_proves_nothing_while_one_has_not_answered",),
+    ),
+    without(
+        "P2", "a-nonce-that-not-all-call-used-is-proof", "services.processor.follow",
+        ("        if not key.sure:\n", "        if False:\n"),
+        tests=("tests/unit/processor/test_p02_evidence.py::test_p02_a_nonce_that_not_all_call_used_is_no_proof",),
     ),
 )  # fmt: skip

@@ -104,11 +104,13 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """The signer's key at a final block."""
+    """The signer's key at a final block. `sure` False: enough to sign with, and no proof that a nonce is used, because
+    somebody who was to be asked did not answer."""
 
     nonce: int
     block_hash: str
     block_height: int
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

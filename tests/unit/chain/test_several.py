@@ -21,7 +21,7 @@ from services.common.chain.port import (
     TxState,
 )
 from services.common.chain.several.chain import SeveralChain
-from services.common.chain.several.endpoints import Standing
+from services.common.chain.several.endpoints import STRIKES, Standing
 from services.common.clock import SystemClock
 from services.common.domain.views import CurrentSalt, IsValidSalt
 from services.common.errors import IntentError, Reason, unavailable
@@ -240,7 +240,24 @@ async def test_p04_an_end_that_one_alone_tells_is_no_end() -> None:
             found = await over(Node(outcome=end), Node(outcome=other)).outcome("h", "s")
             assert (found.state, found.block_height) == (answered, 0)
         assert await over(Node(outcome=end), Node(outcome=end)).outcome("h", "s") == end
-        assert await over(Node(outcome=end), Node(outcome=unavailable("chain node"))).outcome("h", "s") == end
+
+
+async def test_p04_an_end_waits_for_the_second_word_until_the_second_counts_as_away() -> None:
+    """One failure of the other is no reason to believe the first alone. No survey makes it forgotten either."""
+    chain = over(Node(outcome=LOST), Node(outcome=unavailable("chain node")))
+    for _ in range(STRIKES - 1):
+        assert (await chain.outcome("h", "s")).state is TxState.PENDING
+        await chain.survey()
+    assert await chain.outcome("h", "s") == LOST
+    assert standings(chain) == [Standing.USABLE, Standing.AWAY]
+    assert await chain.outcome("h", "s") == LOST
+
+
+async def test_unknown_is_proof_once_the_silent_one_counts_as_away() -> None:
+    """A part of a node that never answers holds up no proof for ever."""
+    chain = over(Node(outcome=UNKNOWN), Node(outcome=unavailable("chain node")))
+    heights = [(await chain.outcome("h", "s")).block_height for _ in range(STRIKES + 1)]
+    assert heights == [0] * STRIKES + [100]
 
 
 async def test_p04_two_ends_that_differ_are_none_until_two_tell_the_same() -> None:
@@ -300,7 +317,30 @@ async def test_a_nonce_is_used_and_a_key_gone_only_where_all_say_so() -> None:
     assert refused.value.reason is Reason.PERMISSION_DENIED
 
 
+@pytest.mark.parametrize("silent", [0, 1])
+async def test_p02_a_key_proves_nothing_while_one_has_not_answered(silent: int) -> None:
+    """It is enough to sign with all the same."""
+    nodes = [Node(access_key=key(9)), Node(access_key=key(9))]
+    assert (await over(*nodes).access_key("a", "k")).sure
+    nodes[silent].says["access_key"] = unavailable("chain node")
+    found = await over(*nodes).access_key("a", "k")
+    assert found.nonce == 9 and found.sure is False
+    nodes[1 - silent].says["access_key"] = replace(GONE, metadata={"block_height": "100"})
+    with pytest.raises(IntentError) as refused:
+        await over(*nodes).access_key("a", "k")
+    assert refused.value.reason is Reason.PERMISSION_DENIED and not refused.value.metadata
+
+
 # --- what the contract holds ---
+
+
+@pytest.mark.parametrize("silence", [unavailable("chain node"), [unavailable("chain node")]])
+async def test_p04_a_contracts_word_waits_for_the_second_until_it_counts_as_away(silence: Any) -> None:
+    chain = over(Node(intents=held("failed")), Node(intents=silence))
+    for _ in range(STRIKES - 1):
+        (seen,) = await chain.intents(["a"])
+        assert isinstance(seen, IntentError) and seen.reason is Reason.DEPENDENCY_UNAVAILABLE
+    assert await chain.intents(["a"]) == held("failed")
 
 
 def held(status: str | None, **body: object) -> list[ChainIntent]:

@@ -123,6 +123,16 @@ async def test_p02_what_a_later_look_contradicts_is_no_proof(chain: Witness) -> 
     assert json.loads(dead.evidence)["passed_at"] == 300
 
 
+async def test_p02_a_nonce_that_not_all_call_used_is_no_proof(chain: Witness) -> None:
+    """One that was to be asked did not answer: the bytes live on until all say so."""
+    tx = signed(chain)
+    chain.keys = [replace(key(NONCE, height), sure=False) for height in (110, 200, 300)]
+    chain.nonces[signer().public_key] = NONCE
+    async with following(chain, tx) as task:
+        dead = await asyncio.wait_for(task, 20)
+    assert json.loads(dead.evidence)["passed_at"] >= 300
+
+
 @pytest.mark.parametrize("height", [None, SIGNED_AT - 1, SIGNED_AT])
 async def test_p02_a_node_behind_the_signature_proves_no_key_gone(chain: Witness, height: int | None) -> None:
     """It may never have seen the key. The bytes live on."""

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from services.common.chain.port import (
@@ -171,12 +172,13 @@ class SeveralChain:
         others = self._others(endpoint)
         more = await asyncio.gather(*(ask(other.chain) for other in others), return_exceptions=True)
         found = [one for one in (first, *more) if isinstance(one, AccessKey)]
+        sure = not self._left(others, more)
         if not found:
-            # gone only where all who answer say so
+            # gone only where all say so: without a block it proves nothing
             assert isinstance(first, IntentError)
-            raise first
+            raise first if sure else replace(first, metadata={})
         # a nonce counts as used where all say so: the lowest
-        return min(found, key=lambda key: key.nonce)
+        return replace(min(found, key=lambda key: key.nonce), sure=sure)
 
     async def balance(self, account_id: str) -> Balance:
         _, found = await self._ask(lambda chain: chain.balance(account_id))
@@ -234,6 +236,7 @@ class SeveralChain:
         answers = await asyncio.gather(
             *(other.chain.outcome(tx_hash, sender_id) for other in others), return_exceptions=True
         )
+        self._left(others, answers)
         for other, answer in zip(others, answers, strict=True):
             if isinstance(answer, TxOutcome) and answer.state in second.ENDED:
                 return await second.confirmed(other, answer, self._others(other), ask, tx_hash, self._voice)
@@ -253,6 +256,17 @@ class SeveralChain:
 
     def _others(self, endpoint: Endpoint) -> list[Endpoint]:
         return [one for one in self.endpoints if one is not endpoint and one.standing is Standing.USABLE]
+
+    def _left(self, others: Sequence[Endpoint], answers: Sequence[object]) -> int:
+        """How many of those asked beside did not answer; who does so again and again is away, and holds up no proof."""
+        silent = 0
+        for other, answer in zip(others, answers, strict=True):
+            if isinstance(answer, IntentError) and answer.reason in _AWAY:
+                self._voice.left(other, answer)
+                silent += 1
+            elif isinstance(answer, BaseException) and not isinstance(answer, IntentError):
+                raise answer
+        return silent
 
     async def _ask(
         self, ask: Callable[[Chain], Awaitable[T]], *, patient: bool = False

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from services.common.chain.port import Chain, ChainIntent, TxOutcome, TxState
-from services.common.chain.several.endpoints import Endpoint, Voice
+from services.common.chain.several.endpoints import Endpoint, Standing, Voice
 from services.common.errors import IntentError, unavailable
 
 ENDED: Final = frozenset({TxState.SUCCEEDED, TxState.FAILED})
@@ -43,7 +43,7 @@ async def confirmed(
                 return told[0]
             ends.append((other, answer))
     if not states:
-        return found
+        return TxOutcome(state=TxState.PENDING) if _may_answer(others) else found
     if len(ends) > 1:
         voice.disagree("outcome", tx_hash, [one for one, _ in ends], "pending")
         return TxOutcome(state=TxState.PENDING)
@@ -66,6 +66,7 @@ async def looked_at(
         index: [(endpoint, answer)] for index, answer in enumerate(answers)
         if isinstance(answer, ChainIntent) and answer.status is not None
     }  # fmt: skip
+    silent: dict[int, list[Endpoint]] = {}
     for other in others:
         if not open_:
             return settled
@@ -73,10 +74,13 @@ async def looked_at(
         try:
             seconds = await other.chain.intents([intent_ids[index] for index in asked])
         except IntentError as error:
-            voice.left(other, error)
-            continue
+            seconds = [error] * len(asked)
+        failed = next((one for one in seconds if isinstance(one, IntentError)), None)
+        if failed is not None:
+            voice.left(other, failed)
         for index, second in zip(asked, seconds, strict=True):
             if isinstance(second, IntentError):
+                silent.setdefault(index, []).append(other)
                 continue
             told = [one for _, one in open_[index] if _of_one_chain(one, second)]
             if told:
@@ -85,7 +89,9 @@ async def looked_at(
             else:
                 open_[index].append((other, second))
     for index, said in open_.items():
-        if len(said) > 1:
+        if len(said) == 1 and _may_answer(silent.get(index, ())):
+            settled[index] = unavailable("chain node")
+        elif len(said) > 1:
             voice.disagree("intent", intent_ids[index], [one for one, _ in said], "an error")
             settled[index] = unavailable("chain node")
     return settled
@@ -102,6 +108,11 @@ def together(found: TxOutcome, answers: Sequence[TxOutcome | BaseException]) -> 
     if len(said) < len(answers):
         return replace(found, block_height=0)
     return replace(found, block_height=min([found.block_height, *(one.block_height for one in said)]))
+
+
+def _may_answer(silent: Sequence[Endpoint]) -> bool:
+    """Whether one that did not answer counts as usable still: then the word of the other is not enough yet."""
+    return any(endpoint.standing is Standing.USABLE for endpoint in silent)
 
 
 def _same_end(one: TxOutcome, other: TxOutcome) -> bool:

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Final
 
 from services.common.chain.port import Block
-from services.common.chain.several.endpoints import Endpoint, Standing, Voice
+from services.common.chain.several.endpoints import STRIKES, Endpoint, Standing, Voice
 from services.common.errors import IntentError, Reason
 
 LOOK: Final = 2.0
@@ -49,7 +49,8 @@ def _stand(seen: Sequence[Endpoint], agree: Pairs, behind: int, voice: Voice) ->
     believed = majority(seen, agree)
     top = max((_height(endpoint) for endpoint in believed), default=0)
     for endpoint in seen:
-        endpoint.strikes = 0
+        # a final block is no answer to what was asked: one more failure, and who was away is away again
+        endpoint.strikes = min(endpoint.strikes, STRIKES - 1)
         lag = top - _height(endpoint)
         if endpoint not in believed:
             shown = f"its final block {_height(endpoint)} is not of the chain that {_names(believed)} know"
