@@ -27,6 +27,9 @@ MAX_BATCH: Final = 1000
 STORE_BATCH: Final = 500
 """Whole records come back: so many of them stay below what a gRPC message may hold."""
 
+MAX_AHEAD_MS: Final = 1_000
+"""How far another machine's clock may be ahead of ours for its word on when something was read."""
+
 Answer = StatusAnswer | IntentError | None
 
 
@@ -315,10 +318,15 @@ class Cache:
 
     def _vouched(self, entry: Entry) -> bool:
         """An intent's last status; or read since the event log is followed, so that memory would know better;
-        or read a moment ago."""
-        if entry.settled or self._tail.covers(entry.read_at_ms):
+        or read a moment ago. Not where it is from times to come: by which clock, and when, is not known then."""
+        if entry.settled:
             return True
-        return entry.age(self._levels.now_ms()).total_seconds() <= self._trust.untailed
+        now_ms = self._levels.now_ms()
+        if entry.read_at_ms > now_ms + MAX_AHEAD_MS:
+            return False
+        return (
+            self._tail.covers(entry.read_at_ms) or entry.age(now_ms).total_seconds() <= self._trust.untailed
+        )
 
     def _stale(self, query: StatusQuery) -> StatusAnswer | None:
         """What memory holds although it should be confirmed."""

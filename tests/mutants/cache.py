@@ -29,6 +29,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P6",
+        "what-is-from-times-to-come-is-fresh",
+        "services.cache.service",
+        ("        if entry.read_at_ms > now_ms + MAX_AHEAD_MS:\n            return False\n", ""),
+        tests=(f"{SERVICE}::test_p06_what_was_read_in_times_to_come_is_read_anew",),
+    ),
+    without(
+        "P6",
         "what-is-loaded-may-be-evicted",
         "services.cache.adapters.memory",
         (
@@ -72,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "any-redis-value-is-vouched-for",
         "services.cache.service",
         (
-            "        if entry.settled or self._tail.covers(entry.read_at_ms):\n            return True\n",
+            "        if entry.settled:\n            return True\n",
             "        return True\n",
         ),
         tests=(f"{SERVICE}::test_redis_from_before_the_log_was_followed_is_not_taken_for_what_may_change",),

@@ -354,3 +354,21 @@ async def test_p06_a_clock_that_is_ahead_takes_no_status_back(ahead: float) -> N
             clock.advance(seconds)
             assert await seen() == 2
             shared.kept["a"] = before
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(0.5, (1, "redis")), (90.0, (2, "store"))])
+@pytest.mark.parametrize("max_age", [None, timedelta(seconds=5)])
+async def test_p06_what_was_read_in_times_to_come_is_read_anew(
+    ahead: float, found: tuple[int, str], max_age: timedelta | None
+) -> None:
+    """How old it is, and whether the log was followed since, is told by a clock that is not ours."""
+    clock, shared = Clock(), Shared()
+    store = Store(clock)
+    cache = new_cache(clock, store, shared=shared)
+    shared.kept["a"] = Entry(status=status("a", 1), read_at_ms=clock.now_ms() + round(ahead * 1000))
+    store.versions["a"] = 2
+    async with cache.run():
+        await eventually(lambda: cache.tailed)
+        (answer,) = await cache.get_statuses([StatusQuery(intent_id="a", max_age=max_age)])
+    assert isinstance(answer, StatusAnswer)
+    assert (answer.status.version, answer.level) == found
