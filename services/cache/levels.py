@@ -128,6 +128,15 @@ class Levels:
         held = self._memory.get(intent_id)
         if held is None and self._memory.evicted.bars(intent_id, entry.version, read_at, now):
             return None
+        floor = self._memory.peek(intent_id)
+        if (
+            floor is not None
+            and floor.forgotten
+            and entry.version <= floor.version
+            and read_at <= floor.put_at
+        ):
+            # a load that was under way put it back
+            return None
         vouched = self._vouch(entry)
         self.unknown.discard((intent_id,))
         self._memory.put(

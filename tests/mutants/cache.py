@@ -36,6 +36,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P6",
+        "a-load-under-way-outlives-forgetting",
+        "services.cache.levels",
+        ("            and read_at <= floor.put_at\n", "            and False\n"),
+        tests=(f"{SERVICE}::test_p06_what_is_forgotten_is_not_brought_back_by_a_load_under_way",),
+    ),
+    without(
+        "P6",
         "what-is-loaded-may-be-evicted",
         "services.cache.adapters.memory",
         (

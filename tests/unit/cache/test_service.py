@@ -372,3 +372,32 @@ async def test_p06_what_was_read_in_times_to_come_is_read_anew(
         (answer,) = await cache.get_statuses([StatusQuery(intent_id="a", max_age=max_age)])
     assert isinstance(answer, StatusAnswer)
     assert (answer.status.version, answer.level) == found
+
+
+async def test_p06_what_is_forgotten_is_not_brought_back_by_a_load_under_way() -> None:
+    """The load read the store before, and wrote Redis after it was forgotten."""
+    gate, clock, shared = asyncio.Event(), Clock(), Shared()
+
+    async def turn(what: str) -> None:
+        if what == "store answers":
+            await gate.wait()
+
+    store = Store(clock, turn)
+    cache = new_cache(clock, store, shared=shared)
+    async with cache.run():
+        await eventually(lambda: cache.tailed)
+        clock.advance(1.0)
+        store.versions["a"] = 1
+        await cache.put_statuses([status("a", 1)])
+        before = cache.get_statuses([StatusQuery(intent_id="a", max_age=timedelta(0))])
+        loading = asyncio.create_task(before)
+        await eventually(lambda: store.calls)
+        clock.advance(1.0)
+        await cache.invalidate(["a"])
+        clock.advance(1.0)
+        gate.set()
+        await loading
+        await eventually(lambda: "a" in shared.kept)
+        (answer,) = await cache.get_statuses([StatusQuery(intent_id="a")])
+    assert isinstance(answer, StatusAnswer)
+    assert answer.level == "store"
