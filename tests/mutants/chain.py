@@ -167,4 +167,9 @@ MUTANTS: tuple[Mutant, ...] = (
         ("        if not key.sure:\n", "        if False:\n"),
         tests=("tests/unit/processor/test_p02_evidence.py::test_p02_a_nonce_that_not_all_call_used_is_no_proof",),
     ),
+    without(
+        "P13", "a-survey-that-failed-is-the-last", "services.common.chain.several.chain",
+        ("                except Exception as error:\n", "                except IntentError as error:\n"),
+        tests=(SEVERAL + "test_p13_a_survey_that_failed_is_followed_by_the_next",),
+    ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Chain over several endpoints. The rules and their reasons: docs/adr/0015-several-endpoints.md."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -28,7 +29,9 @@ from services.common.clock import Clock
 from services.common.domain.intent import SignedTransaction
 from services.common.domain.views import ChainView, ViewAnswer
 from services.common.errors import IntentError, Reason, unavailable
-from services.common.observe import Observe
+from services.common.observe import Observe, logs
+
+logger: Final = logging.getLogger(__name__)
 
 HEDGE: Final = 1.0
 """Seconds after which the next endpoint is asked too."""
@@ -95,7 +98,11 @@ class SeveralChain:
         async def forever() -> None:
             while True:
                 await self._clock.sleep(SURVEY)
-                await self.survey()
+                try:
+                    await self.survey()
+                except Exception as error:
+                    # whatever a node did to it, the next comparison is due all the same
+                    logs.event(logger, logging.ERROR, "chain.survey_failed", exc_info=error)
 
         task = asyncio.create_task(forever(), name="chain-survey")
         try:
