@@ -14,6 +14,9 @@ from services.processor.pace import Pace
 
 DEAD_MARGIN: Final = 2
 """Blocks between seeing the nonce passed and believing that no node knows the transaction."""
+HOLDS: Final = 1.0
+"""Seconds after which an answer was held back by the node. One that says at once that it is not final yet is asked more
+and more rarely, down to once in so long: many in flight would else ask it ten times a second each."""
 OVER: Final = frozenset({"verified", "completed", "failed"})
 """What the contract says of an intent that no solve is at work on. Not to know it is no such word: it was verified."""
 DOUBTFUL: Final = frozenset({BroadcastResult.NONCE_TAKEN, BroadcastResult.EXPIRED})
@@ -42,12 +45,15 @@ class Follower:
         """`tx` as it ended: success, failure or dead, with evidence. Returns only then."""
         pace, doubts = Pace(), 0
         first: Passed | None = None
+        known = False
         while True:
+            asked_at = self.clock.monotonic()
             try:
                 outcome = await self.chain.outcome(tx.hash, tx.signer_id, wait_final=True)
                 if outcome.state in (TxState.SUCCEEDED, TxState.FAILED):
                     return self._ended(settled(tx, outcome))
                 if outcome.state is TxState.UNKNOWN:
+                    known = False
                     self.observe.resent(tx)
                     answer = await self.lane.send(tx)
                     doubts = doubts + 1 if answer.result is not BroadcastResult.ACCEPTED else 0
@@ -61,7 +67,9 @@ class Follower:
                                 return self._ended(dead)
                 else:
                     # the node has it: what keeps is the time blocks take
-                    pace, doubts, first = Pace(), 0, None
+                    if not known or self.clock.monotonic() - asked_at >= HOLDS:
+                        pace = Pace(longest=HOLDS)
+                    known, doubts, first = True, 0, None
             except IntentError as error:
                 self.observe.waits("following", error, pace.peek)
             await self.clock.sleep(pace.next())

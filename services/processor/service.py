@@ -57,6 +57,7 @@ from services.processor.ports import Solvers
 ACTOR: Final = "processor"
 SHORT_WAIT: Final = 0.5
 LONG_WAIT: Final = 15.0
+AWAY_WAIT: Final = 5.0
 FOREIGN_WAIT: Final = 60.0
 """Seconds."""
 MANY_FAILURES: Final = 10
@@ -130,7 +131,8 @@ class IntentProcessor:
                 due = pace.next()
                 self.observe.waits(str(record.status), error, due)
                 if not open_transactions(record):
-                    return self._later(due)
+                    # each look costs the store two writes: many that wait must not take turns at full speed
+                    return self._later(max(due, min(self._wait(record), AWAY_WAIT)))
                 await self.clock.sleep(due)
                 continue
             if isinstance(step, Pause):

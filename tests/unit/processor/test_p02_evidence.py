@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.common.chain.port import AccessKey, ChainIntent, FunctionCall
+from services.common.chain.port import AccessKey, ChainIntent, FunctionCall, TxOutcome, TxState
 from services.common.domain.intent import SignedTransaction
 from services.common.domain.lifecycle import Status
 from services.common.errors import IntentError, Reason
@@ -232,3 +232,33 @@ async def test_p02_a_second_attempt_says_what_it_rests_on_and_no_lagging_view_is
     again = json.loads(second.evidence)["basis"]
     assert again["after"] == [{"hash": first.hash, "status": first.status}]
     assert again["contract_status"] == "verified"
+
+
+class Prompt(FakeChain):
+    """A node that holds no answer back."""
+
+    async def outcome(self, tx_hash: str, sender_id: str, *, wait_final: bool = False) -> TxOutcome:
+        return TxOutcome(state=TxState.PENDING)
+
+
+async def test_a_node_that_answers_at_once_is_asked_more_and_more_rarely() -> None:
+    """Thousands in flight would else ask it ten times a second each while blocks take their time."""
+    waits: list[float] = []
+
+    class Counting(FastClock):
+        async def sleep(self, seconds: float) -> None:
+            waits.append(seconds)
+            await super().sleep(seconds)
+
+    chain = Prompt(lambda: 0)
+    observe = Vocabulary(Observe(service="processor", registry=new_registry(process=False)))
+    nobody: Any = None
+    follower = Follower(
+        chain=chain, lane=nobody, clock=Counting(datetime.now(UTC)), observe=observe, validity=86_400
+    )
+    task = asyncio.create_task(follower.follow("i-1", signed(chain)))
+    await eventually(lambda: len(waits) >= 6)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert waits[:6] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]

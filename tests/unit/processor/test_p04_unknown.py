@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.common.chain.port import Failure, FunctionCall
+from services.common.clock import now
 from services.common.domain.intent import SignedTransaction, Submission
 from services.common.domain.lifecycle import Status
 from services.common.domain.outcomes import TransactionRecord, Verdict, WriteOutcome
@@ -284,3 +286,23 @@ async def test_p04_a_verification_that_never_has_enough_gas_ends_with_the_receip
 def test_however_many_receipts_failed_there_is_a_next_try_and_not_soon() -> None:
     waits = [between_tries(failures) for failures in (1, 3, 10, 5_000)]
     assert waits == sorted(waits) and waits[-1] == 60
+
+
+async def test_what_waits_for_a_dependency_is_looked_at_the_more_rarely_the_longer_it_waits(
+    play: Stage,
+) -> None:
+    """A store with thousands of them would else be kept busy with leases taken and given back."""
+    (intent_id,) = await play.accept()
+    play.clock.advance(seconds=30)
+
+    class Away:
+        async def validate(
+            self, submissions: Sequence[Submission], *, stored: bool = False
+        ) -> Sequence[Verdict]:
+            raise unavailable("validator")
+
+    play.validator = Away()  # type: ignore[assignment]
+    async with play.processor():
+        await play.resting(intent_id)
+    due = (await play.record(intent_id)).next_action_at
+    assert due is not None and due - now(play.clock) == timedelta(seconds=3)
