@@ -170,6 +170,6 @@ MUTANTS: tuple[Mutant, ...] = (
     without(
         "P13", "a-survey-that-failed-is-the-last", "services.common.chain.several.chain",
         ("                except Exception as error:\n", "                except IntentError as error:\n"),
-        tests=(SEVERAL + "test_p13_a_survey_that_failed_is_followed_by_the_next",),
+        tests=("tests/unit/chain/test_survey.py::test_p13_a_survey_that_failed_is_followed_by_the_next",),
     ),
 )  # fmt: skip

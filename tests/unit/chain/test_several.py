@@ -178,27 +178,6 @@ async def test_endpoints_are_compared_again_and_again_while_it_runs() -> None:
         await eventually(lambda: standings(chain)[0] is Standing.USABLE)
 
 
-async def test_p13_a_survey_that_failed_is_followed_by_the_next(caplog: pytest.LogCaptureFixture) -> None:
-    """Who was behind or away would else be so for as long as the process lives."""
-
-    class Ticks(SystemClock):
-        async def sleep(self, seconds: float) -> None:
-            await tick.wait()
-            tick.clear()
-
-    tick, late = asyncio.Event(), Node(final=10)
-    named: Any = [("late", late), ("good", Node())]
-    async with SeveralChain(named, clock=Ticks()).running() as chain:
-        await chain.network()
-        late.says["all"] = RuntimeError("nobody foresaw this")
-        tick.set()
-        await eventually(lambda: "chain.survey_failed" in caplog.text)
-        del late.says["all"]
-        late.final = 100
-        tick.set()
-        await eventually(lambda: standings(chain)[0] is Standing.USABLE)
-
-
 # --- disagreement about blocks ---
 
 
