@@ -202,6 +202,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P7",
+        "an-empty-redis-forgives-all",
+        "services.edge.limits.fallback",
+        ("            if wait is not None:\n                return wait\n", ""),
+        tests=(
+            "tests/contract/test_rate_limiter.py::test_p07_without_redis_this_replica_goes_on_with_its_own_count",
+        ),
+    ),
+    without(
+        "P7",
         "stale-cannot-be-allowed-over-grpc",
         "services.edge.servicer",
         ("            allow_stale=request.allow_stale,\n", ""),

@@ -1,7 +1,8 @@
 """What counts when Redis is away: this replica's own count.
 
 Stated choice: a lost Redis refuses nobody and lets nobody run free. Each replica goes on with the count it
-kept beside Redis' all along, so n replicas let through at most n times the limit until Redis is back.
+kept beside Redis' all along, so n replicas let through at most n times the limit until Redis is back, also
+where it comes back empty.
 """
 
 import logging
@@ -32,6 +33,10 @@ class FallbackRateLimiter:
 
     async def take(self, subject: str, count: int = 1) -> float | None:
         if self._clock.monotonic() >= self._not_before:
+            # what went through here alone is too much already, whatever a Redis that came back empty says
+            wait = self._local.wait(subject, count)
+            if wait is not None:
+                return wait
             try:
                 wait = await self._shared.take(subject, count)
             except IntentError as error:

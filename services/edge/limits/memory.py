@@ -44,6 +44,13 @@ class MemoryRateLimiter:
         self._add(subject, log, now, count)
         return None
 
+    def wait(self, subject: str, count: int = 1) -> float | None:
+        """As `take`, counting nothing."""
+        now = self._clock.monotonic()
+        log = self._logs.get(subject) or _Log()
+        log.expire(now - self._window)
+        return self._wait(log, now, count) if log.total + count > self._maximum else None
+
     def note(self, subject: str, count: int) -> None:
         """Counts attempts that were let through elsewhere, without asking whether they fit."""
         now = self._clock.monotonic()
