@@ -202,3 +202,22 @@ async def test_memory_holds_nothing_of_windows_past() -> None:
         await limiter.take(f"s{number}")
         clock.pass_(0.5)
     assert len(limiter._logs) <= 5
+
+
+async def test_what_redis_has_forgotten_is_forgotten_here_too_however_long_its_answer_took() -> None:
+    clock = ManualClock()
+
+    class Slow(MemoryRateLimiter):
+        async def take(self, subject: str, count: int = 1) -> float | None:
+            wait = await super().take(subject, count)
+            clock.pass_(0.2)
+            return wait
+
+    shared = Slow(clock, maximum=1, window=WINDOW)
+    local = MemoryRateLimiter(clock, maximum=1, window=WINDOW)
+    limiter = FallbackRateLimiter(shared, local, clock, Vocabulary(Observe(service="edge")))
+    assert await limiter.take("a") is None
+    wait = await limiter.take("a")
+    assert wait is not None
+    clock.pass_(wait)
+    assert await limiter.take("a") is None

@@ -211,6 +211,18 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     without(
         "P7",
+        "what-redis-forgot-is-remembered-here",
+        "services.edge.limits.fallback",
+        (
+            "self._local.note(subject, count, now)\n",
+            "self._local.note(subject, count, self._clock.monotonic())\n",
+        ),
+        tests=(
+            "tests/contract/test_rate_limiter.py::test_what_redis_has_forgotten_is_forgotten_here_too_however_long_its_answer_took",
+        ),
+    ),
+    without(
+        "P7",
         "stale-cannot-be-allowed-over-grpc",
         "services.edge.servicer",
         ("            allow_stale=request.allow_stale,\n", ""),

@@ -32,7 +32,8 @@ class FallbackRateLimiter:
         self._not_before = float("-inf")
 
     async def take(self, subject: str, count: int = 1) -> float | None:
-        if self._clock.monotonic() >= self._not_before:
+        now = self._clock.monotonic()
+        if now >= self._not_before:
             # what went through here alone is too much already, whatever a Redis that came back empty says
             wait = self._local.wait(subject, count)
             if wait is not None:
@@ -44,7 +45,8 @@ class FallbackRateLimiter:
                 logs.event(logger, logging.WARNING, "rate_limit.local", why=error.message, pause_s=PAUSE)
             else:
                 if wait is None:
-                    self._local.note(subject, count)
+                    # from when it was asked: what Redis forgets is forgotten here too by then
+                    self._local.note(subject, count, now)
                 return wait
         self._seen.rate_limit_local().inc()
         return await self._local.take(subject, count)

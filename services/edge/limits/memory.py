@@ -51,12 +51,11 @@ class MemoryRateLimiter:
         log.expire(now - self._window)
         return self._wait(log, now, count) if log.total + count > self._maximum else None
 
-    def note(self, subject: str, count: int) -> None:
-        """Counts attempts that were let through elsewhere, without asking whether they fit."""
-        now = self._clock.monotonic()
+    def note(self, subject: str, count: int, at: float) -> None:
+        """Counts attempts that were let through elsewhere, without asking whether they fit. `at` is monotonic."""
         log = self._logs.get(subject) or _Log()
-        log.expire(now - self._window)
-        self._add(subject, log, now, count)
+        log.expire(at - self._window)
+        self._add(subject, log, at, count)
 
     async def aclose(self) -> None:
         self._logs.clear()
