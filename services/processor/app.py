@@ -91,7 +91,7 @@ def assemble(
     `holder` names it in its key's lease unless PROCESSOR_OWNER does.
     """
     holder = settings.processor_owner or holder
-    vocabulary = Vocabulary(observe)
+    vocabulary = Vocabulary(observe, clock)
     alerts = Alerts(
         clock,
         observe,

@@ -4,14 +4,18 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from services.common.clock import Clock, SystemClock
 from services.common.domain.intent import ErrorDetails, IntentRecord, SignedTransaction
 from services.common.domain.keys import KeyState
 from services.common.domain.lifecycle import Status
 from services.common.errors import IntentError
 from services.common.observe import Observe, logs, metrics
+from services.common.observe.seldom import Seldom
 
 logger: Final = logging.getLogger(__name__)
 
+SAID_EVERY: Final = 2.0
+"""Seconds between two lines about the same outage; metrics count each."""
 BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
@@ -19,9 +23,11 @@ class Vocabulary:
     """Its events and metrics. Labels: the two purposes, the four ends of a transaction, the lifecycle's words,
     reasons of the catalogue."""
 
-    def __init__(self, observe: Observe) -> None:
+    def __init__(self, observe: Observe, clock: Clock | None = None) -> None:
         registry = observe.registry
         self._notes = observe.notes
+        # thousands in flight meet the same outage at once
+        self._seldom = Seldom(clock or SystemClock(), SAID_EVERY)
         self._standing_by = False
         self.in_flight = metrics.gauge(
             registry, "processor_intents_in_flight", "Intents under this replica's lease"
@@ -92,9 +98,13 @@ class Vocabulary:
     def resent(self, tx: SignedTransaction) -> None:
         """The node did not know a transaction: the same bytes go out again."""
         self._resent(tx.purpose).inc()
+        left_out = self._seldom.due(f"resent {tx.purpose}")
+        if left_out is None:
+            return
         logs.event(
-            logger, logging.INFO, "transaction.resent", hash=tx.hash, purpose=tx.purpose, nonce=tx.nonce
-        )
+            logger, logging.INFO, "transaction.resent",
+            hash=tx.hash, purpose=tx.purpose, nonce=tx.nonce, left_out=left_out,
+        )  # fmt: skip
 
     def refused(self, record: IntentRecord, error: ErrorDetails) -> None:
         """The validator says no now."""
@@ -131,9 +141,13 @@ class Vocabulary:
     def waits(self, what: str, error: IntentError, seconds: float) -> None:
         """A dependency is away; nothing ends because of it."""
         self._waits(str(error.reason)).inc()
+        left_out = self._seldom.due(f"{what} {error.reason} {error.message[:200]}")
+        if left_out is None:
+            return
         logs.event(
             logger, logging.WARNING, "dependency.away",
             during=what, reason=str(error.reason), detail=error.message, retry_s=round(seconds, 3),
+            left_out=left_out,
         )  # fmt: skip
 
     def foreign_write(self, record: IntentRecord) -> None:
