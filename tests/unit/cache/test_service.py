@@ -322,7 +322,7 @@ async def test_a_word_of_the_chain_nobody_knows_is_no_status() -> None:
     assert Status.FAILED not in str(answer)
 
 
-@pytest.mark.parametrize("ahead", [0.0, 90.0])
+@pytest.mark.parametrize("ahead", [0.0, 1.5, 90.0])
 async def test_p06_a_clock_that_is_ahead_takes_no_status_back(ahead: float) -> None:
     """What another machine put into Redis before the move has a time after it; memory had no room for the move."""
     clock, shared = Clock(), Shared()
