@@ -101,6 +101,7 @@ async def test_a_password_may_come_by_url_environment_or_file(
     ):
         level = level_of(opened(settings))
         await level.put(entries(1))
+        assert None not in await level.get(IDS)
         await level.forget(IDS)
         await level.close()
     await serves(RedisSettings(redis_url=f"redis://suite@127.0.0.1:{port}", redis_password_file=file))
